@@ -1,0 +1,34 @@
+# make demo: from nothing to a trained model. make test: every test. Both do all the set-up they need, once.
+PYTHON ?= python3.11
+RUN = .venv/bin/python
+SLOW = slow or spark or vllm or oracle or browser or chaos
+ROOMS = headrace catalog ingest curate synth mixer trainer
+
+.PHONY: demo test quick lint bench setup-demo setup-test python
+.NOTPARALLEL:
+
+demo: setup-demo
+	@$(RUN) -m headrace run recipes/demo.yaml
+
+test: setup-test
+	@$(RUN) -m pytest
+
+# for developers, after one of the two
+quick: setup-demo
+	@$(RUN) -m pytest -q -m "not ($(SLOW))"
+
+lint: setup-demo
+	@$(RUN) -m ruff check .
+	@$(RUN) -m mypy $(ROOMS)
+
+bench: setup-test
+	@for script in benchmarks/*.py; do echo "== $$script" && $(RUN) $$script || exit 1; done
+
+setup-demo: python
+	@$(PYTHON) -m headrace.setup demo
+
+setup-test: python
+	@$(PYTHON) -m headrace.setup test
+
+python:
+	@$(PYTHON) -c '' 2>/dev/null || { echo "error: there is no $(PYTHON): install Python 3.11, or say make PYTHON=/path/to/python3.11" >&2; exit 2; }

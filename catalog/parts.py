@@ -1,0 +1,233 @@
+"""The parts of a recipe, one builder a section: what each key means, which are required, which function the knobs go to."""
+
+import glob
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalog.errors import InputError, RecipeError, near
+from catalog.stage import HOUSE, Bound, bind, find
+from catalog.written import Lines, known, line_of, listed, share, size
+
+SECTIONS = ("ingest", "curate", "synth", "mix", "train", "eval")
+INGEST = ("domain", "dump", "license", "publish_as", "append")
+CURATE = ("from", "stages", "dedup", "policy", "publish_as")
+SYNTH = ("from", "where", "write", "model", "limit", "publish_as", "at_least")
+MIX = ("from", "by", "tokenizer", "context", "budget", "hold_out", "max_epochs", "phases", "weights")
+TRAIN = ("act", "from", "on", "mix", "model")
+EVAL = ("model", "tasks")
+SHAPES = ("document", "chat", "pair")
+
+Given = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a curate part: the function, its knobs, the family it writes, where it runs, and which time it is forced."""
+
+    name: str
+    bound: Bound
+    family: str
+    where: str | None
+    again: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a recipe. `given` is what the recipe says under it; `needs` names the parts that come before."""
+
+    section: str
+    name: str
+    given: Given
+    line: int
+    needs: tuple[str, ...] = ()
+    lake_needs: tuple[str, ...] = ()
+    bound: tuple[Bound, ...] = ()
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return f"{self.section}.{self.name}"
+
+    @property
+    def dataset(self) -> str:
+        """The dataset it publishes: its own name, or `publish_as`."""
+        return str(self.given.get("publish_as", self.name))
+
+
+def section_parts(section: str, raw: Given, lines: Lines, folder: Path) -> Iterator[Part]:
+    given = raw.get(section) or {}
+    if not isinstance(given, dict):
+        raise RecipeError(f"{lines.where(section)}{section} is a mapping of parts")
+    for name, body in given.items():
+        where = lines.where(section, str(name))
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", str(name)):
+            raise RecipeError(f"{where}{name!r} is not a part's name; use lower-case letters, digits and _")
+        if not isinstance(body, dict):
+            raise RecipeError(f"{where}{section}.{name} is a mapping")
+        yield PARTS[section](str(name), body, lines, folder)
+
+
+def _ingest(name: str, body: Given, lines: Lines, folder: Path) -> Part:
+    where = lines.where("ingest", name)
+    kinds = [key for key in body if key not in INGEST]
+    if len(kinds) != 1:
+        sources = _sources()
+        extra = f"{near(str(kinds[1]), [*INGEST, *sources])}" if len(kinds) > 1 else f"; one of {', '.join(sources)}"
+        found = f"unknown key {kinds[1]!r}" if len(kinds) > 1 else "it has no source"
+        raise RecipeError(f"{where}ingest.{name}: {found}{extra}")
+    kind = kinds[0]
+    if kind not in _sources():
+        raise RecipeError(f"{lines.where('ingest', name, kind)}ingest has no source {kind!r}{near(kind, _sources())}")
+    inner = dict(body[kind] or {})
+    paths = inner.pop("paths", [])
+    knobs = {("shape" if key == "as" else key): value for key, value in inner.items()}
+    if knobs.get("shape", "document") not in SHAPES:
+        raise RecipeError(f"{lines.where('ingest', name, kind, 'as')}as: {knobs['shape']!r}{near(str(knobs['shape']), SHAPES)}")
+    bound = bind(find("ingest", f"{kind}.read", where), knobs, lines.where("ingest", name, kind))
+    if not paths or isinstance(paths, str):
+        raise RecipeError(f"{lines.where('ingest', name, kind)}{kind} needs paths: a list of files or patterns")
+    paths = [os.path.normpath(folder / str(p)) for p in paths]
+    kept = {key: body[key] for key in body if key in INGEST}
+    return Part("ingest", name, {**kept, "kind": kind, "paths": paths, "shape": knobs.get("shape", "document")}, line_of(where), bound=(bound,))
+
+
+def _sources() -> list[str]:
+    return sorted(f.stem for f in (HOUSE / "ingest").glob("*.py") if "\ndef read(" in f.read_text(encoding="utf-8"))
+
+
+def _curate(name: str, body: Given, lines: Lines, folder: Path) -> Part:
+    where = lines.where("curate", name)
+    known(body, CURATE, lines, "curate", name)
+    if not body.get("from"):
+        raise RecipeError(f"{where}curate.{name} needs from: the datasets to judge")
+    stages = tuple(_stage(item, i, name, lines) for i, item in enumerate(body.get("stages") or []))
+    families = [stage.family for stage in stages]
+    for family in families:
+        if families.count(family) > 1:
+            raise RecipeError(f"{lines.where('curate', name, 'stages')}two stages write the family {family!r}; give one `family: NAME`")
+    jobs = []
+    for kind, knobs in (body.get("dedup") or {}).items():
+        at = lines.where("curate", name, "dedup", str(kind))
+        jobs.append(bind(find("curate", f"{kind}.job", at), dict(knobs or {}), at, given=JOB_GIVEN))
+    return Part("curate", name, dict(body), line_of(where), bound=tuple(jobs), stages=stages)
+
+
+JOB_GIVEN = ("files", "folder", "spark", "progress")
+"""What the runner itself passes to a job; a recipe cannot."""
+
+
+def _stage(item: Any, i: int, part: str, lines: Lines) -> Stage:
+    at = lines.where("curate", part, "stages", str(i))
+    if isinstance(item, str):
+        item = {item: {}}
+    if not isinstance(item, dict) or len(item) != 1:
+        raise RecipeError(f"{at}a stage is a name, or one name with its knobs")
+    name, knobs = next(iter(item.items()))
+    knobs = dict(knobs or {})
+    where, family = knobs.pop("where", None), knobs.pop("family", None)
+    target = find("curate", str(name), at)
+    return Stage(str(name), bind(target, knobs, at), family or target.family, where)
+
+
+def _synth(name: str, body: Given, lines: Lines, folder: Path) -> Part:
+    where = lines.where("synth", name)
+    for key in ("from", "write"):
+        if key not in body:
+            raise RecipeError(f"{where}synth.{name} needs {key!r}")
+    knobs = {key: body[key] for key in body if key not in SYNTH}
+    target = find("synth", str(body["write"]), lines.where("synth", name, "write"))
+    if "limit" in target.knobs and "limit" in body:
+        knobs["limit"] = body["limit"]
+    bound = bind(target, knobs, where)
+    return Part("synth", name, dict(body), line_of(where), bound=(bound,))
+
+
+def _mix(name: str, body: Given, lines: Lines, folder: Path) -> Part:
+    where = lines.where("mix", name)
+    known(body, MIX, lines, "mix", name)
+    for key in ("from", "budget"):
+        if key not in body:
+            raise RecipeError(f"{where}mix.{name} needs {key!r}")
+    if ("phases" in body) == ("weights" in body):
+        raise RecipeError(f"{where}mix.{name} needs either weights: or phases:")
+    at = ("mix", name)
+    phases = body.get("phases") or [{"weights": body["weights"]}]
+    given = {
+        **body,
+        "from": listed(body["from"]),
+        "by": body.get("by", "domain"),
+        "budget": size(body["budget"], lines.where(*at, "budget")),
+        "context": size(body.get("context", 1024), lines.where(*at, "context")),
+        "hold_out": share(body.get("hold_out", 0), lines.where(*at, "hold_out")),
+        "max_epochs": body.get("max_epochs", 4),
+        "tokenizer": body.get("tokenizer") or {"train": {"vocab": 32768}},
+        "phases": [_phase(phase, i, len(phases), lines, at) for i, phase in enumerate(phases)],
+    }
+    given.pop("weights", None)
+    return Part("mix", name, given, line_of(where))
+
+
+def _phase(phase: Any, i: int, n: int, lines: Lines, at: tuple[str, ...]) -> Given:
+    where = lines.where(*at, "phases", str(i))
+    if not isinstance(phase, dict) or not isinstance(phase.get("weights"), dict) or not phase["weights"]:
+        raise RecipeError(f"{where}a phase has weights: {{name: share}}, and all but the last an until:")
+    known(phase, ("until", "weights"), lines, *at, "phases", str(i))
+    if "until" not in phase and i < n - 1:
+        raise RecipeError(f"{where}phase {i + 1} of {n} needs until:, such as 80%")
+    weights = {str(k): share(v, where) for k, v in phase["weights"].items()}
+    return {"until": share(phase.get("until", 1), where), "weights": weights}
+
+
+def _train(name: str, body: Given, lines: Lines, folder: Path) -> Part:
+    where = lines.where("train", name)
+    if "act" not in body:
+        raise RecipeError(f"{where}train.{name} needs act: pretrain, sft or dpo")
+    knobs = {key: body[key] for key in body if key not in TRAIN}
+    bound = bind(find("trainer", f"{body['act']}.act", lines.where("train", name, "act")), knobs, where)
+    if ("mix" in body) == ("on" in body):
+        raise RecipeError(f"{where}train.{name} needs either mix: or on:")
+    if "from" not in body and "model" not in body:
+        raise RecipeError(f"{where}train.{name} needs model: a preset, or from: a model to start from")
+    return Part("train", name, dict(body), line_of(where), bound=(bound,))
+
+
+def _eval(name: str, body: Given, lines: Lines, folder: Path) -> Part:
+    where = lines.where("eval", name)
+    known(body, EVAL, lines, "eval", name)
+    if "model" not in body:
+        raise RecipeError(f"{where}eval.{name} needs model:")
+    tasks = listed(body.get("tasks", ["bits_per_byte"]))
+    bound = tuple(bind(find("trainer", f"evaluate.{task}", where), {}, where) for task in tasks)
+    return Part("eval", name, {**body, "tasks": tasks}, line_of(where), bound=bound)
+
+
+PARTS = {"ingest": _ingest, "curate": _curate, "synth": _synth, "mix": _mix, "train": _train, "eval": _eval}
+
+LOOKS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("curate", "from"): ("curate", "ingest"),
+    ("synth", "from"): ("synth", "curate", "ingest"),
+    ("mix", "from"): ("curate", "synth", "ingest"),
+    ("train", "mix"): ("mix",),
+    ("train", "from"): ("train",),
+    ("train", "on"): ("synth", "curate", "ingest"),
+    ("eval", "model"): ("train",),
+}
+"""Where a bare name is looked up, by the key that it stands under."""
+
+
+
+def inputs(part: Part) -> list[str]:
+    """Return the files that an ingest part's patterns match, sorted. Raises InputError when there is none."""
+    found = sorted({p for pattern in part.given["paths"] for p in glob.glob(pattern, recursive=True)})
+    if not found:
+        raise InputError(f"ingest.{part.name}: nothing at {', '.join(part.given['paths'])}; check paths: (the demo's files come with `make demo`)")
+    return found
+
+
+def policy_names(part: Part) -> list[str]:
+    """The policies that a part names, the first being the dataset's own."""
+    return listed(part.given.get("policy")) if part.section == "curate" else []

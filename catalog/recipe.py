@@ -1,0 +1,157 @@
+"""A recipe: one YAML file that drives the river, as frozen dataclasses.
+
+Loading refuses what it does not know, naming the file, the line and the nearest name; every name is found and every knob
+is checked against the function it goes to before anything starts. Nothing here imports an engine.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from catalog.errors import RecipeError, near
+from catalog.ids import digest
+from catalog.parts import LOOKS, SECTIONS, Given, Part, policy_names, section_parts
+from catalog.stage import Bound
+from catalog.written import Lines, known, listed, read_yaml
+
+TOP = ("name", "seed", "lake", "spark", *SECTIONS)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe, checked. Paths are absolute."""
+
+    path: str
+    name: str
+    seed: int
+    lake: str
+    spark: Given | None
+    parts: tuple[Part, ...]
+    policies: dict[str, str] = field(default_factory=dict)
+
+    def part(self, name: str) -> Part:
+        for part in self.parts:
+            if part.id == name:
+                return part
+        raise RecipeError(f"{self.path}: no part {name!r}{near(name, [p.id for p in self.parts])}")
+
+    def digest(self, part: Part) -> str:
+        """What a part is asked to do, as 16 hex digits: it changes when its text in the recipe or the seed does."""
+        text = json.dumps([part.section, part.name, part.given, [[b.path, b.version, b.knobs] for b in _bound(part)]], sort_keys=True, default=str)
+        return digest(self.name, str(self.seed), text)
+
+    def select(self, names: Sequence[str]) -> tuple[Part, ...]:
+        """Return the parts that `--only` names (`curate.corpus`, or a section for all of it), in order."""
+        if not names:
+            return self.parts
+        for name in names:
+            if name not in SECTIONS:
+                self.part(name)
+        return tuple(p for p in self.parts if p.id in names or p.section in names)
+
+
+def _bound(part: Part) -> list[Bound]:
+    return [*part.bound, *(stage.bound for stage in part.stages)]
+
+
+def load(path: str | os.PathLike[str], settings: Sequence[str] = (), lake: str | None = None) -> Recipe:
+    """Read, check and resolve a recipe. `settings` are `part.key=value` overrides; `lake` overrides the recipe's."""
+    file = Path(path)
+    if not file.is_file():
+        there = [str(p) for p in file.parent.glob("*.yaml")] if file.parent.is_dir() else []
+        raise RecipeError(f"{path}: no such recipe{near(str(path), there)}")
+    text = file.read_text(encoding="utf-8")
+    try:
+        raw = read_yaml(text)
+        lines = Lines(text, str(path))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise RecipeError(f"{path}:{mark.line + 1 if mark else 1}: not YAML: {getattr(error, 'problem', error)}") from None
+    if not isinstance(raw, dict):
+        raise RecipeError(f"{path}:1: a recipe is a mapping with name, seed, lake and parts")
+    for setting in settings:
+        _set(raw, setting)
+    known(raw, TOP, lines)
+    for key in ("name", "seed", "lake"):
+        if key not in raw:
+            raise RecipeError(f"{path}:1: a recipe needs {key!r}")
+    if not isinstance(raw["seed"], int):
+        raise RecipeError(f"{lines.where('seed')}seed: {raw['seed']!r} is not a whole number")
+    folder = file.resolve().parent
+    recipe = Recipe(
+        path=str(path),
+        name=str(raw["name"]),
+        seed=raw["seed"],
+        lake=os.path.abspath(lake) if lake else str((folder / str(raw["lake"])).resolve()),
+        spark=raw.get("spark"),
+        parts=(),
+    )
+    parts = [part for section in SECTIONS for part in section_parts(section, raw, lines, folder)]
+    if not parts:
+        raise RecipeError(f"{path}:1: no part: a recipe needs at least one of {', '.join(SECTIONS)}")
+    linked = [_link(part, parts, lines) for part in parts]
+    policies = {name: _policy(name, folder, lines, p) for p in linked for name in policy_names(p)}
+    return replace(recipe, parts=tuple(_ordered(linked, lines)), policies=policies)
+
+
+def _set(raw: Given, setting: str) -> None:
+    """Apply `--set train.base.steps=10`; the value is YAML."""
+    trail, equals, value = setting.partition("=")
+    keys = trail.split(".")
+    if not equals or not all(keys):
+        raise RecipeError(f"--set {setting}: write part.key=value, such as train.base.steps=10")
+    place: Any = raw
+    for depth, key in enumerate(keys[:-1]):
+        if not isinstance(place, dict) or key not in place:
+            known = place if isinstance(place, dict) else ()
+            raise RecipeError(f"--set {setting}: no {'.'.join(keys[: depth + 1])!r} in the recipe{near(key, known)}")
+        place = place[key]
+    if not isinstance(place, dict):
+        raise RecipeError(f"--set {setting}: {'.'.join(keys[:-1])!r} has no keys")
+    place[keys[-1]] = read_yaml(value)
+
+
+def _link(part: Part, parts: Sequence[Part], lines: Lines) -> Part:
+    """Find the parts that a part's names point to; what no part makes must be in the lake, or be a path."""
+    needs, lake = [], []
+    for (section, key), places in LOOKS.items():
+        if section != part.section or key not in part.given:
+            continue
+        for name in listed(part.given[key]):
+            found = [p for p in parts if p.section in places and name in (p.name, p.dataset) and p.id != part.id]
+            if len(found) > 1:
+                raise RecipeError(
+                    f"{lines.where(part.section, part.name, key)}{name!r} is ambiguous: {', '.join(p.id for p in found)}; write one as section.name"
+                )
+            exact = [p for p in parts if p.id == name]
+            needs += [p.id for p in (exact or found)]
+            if not exact and not found:
+                lake.append(str(name))
+    return replace(part, needs=tuple(dict.fromkeys(needs)), lake_needs=tuple(lake))
+
+
+def _ordered(parts: Sequence[Part], lines: Lines) -> Iterator[Part]:
+    """Parts after what they need; among equals, the recipe's order."""
+    left = list(parts)
+    done: set[str] = set()
+    while left:
+        ready = next((p for p in left if done.issuperset(p.needs)), None)
+        if ready is None:
+            raise RecipeError(f"{lines.path}:{left[0].line}: {' and '.join(p.id for p in left)} need each other")
+        left.remove(ready)
+        done.add(ready.id)
+        yield ready
+
+
+def _policy(name: str, folder: Path, lines: Lines, part: Part) -> str:
+    """A policy is `policies/<name>.yaml` beside the recipe, or a path."""
+    for path in (folder / name, folder / "policies" / f"{name}.yaml"):
+        if path.is_file():
+            return str(path)
+    there = [p.stem for p in (folder / "policies").glob("*.yaml")]
+    raise RecipeError(f"{lines.where(part.section, part.name, 'policy')}no policy {name!r} in {folder / 'policies'}{near(name, there)}")

@@ -1,0 +1,251 @@
+"""The shapes of work, the one word split that all stages share, and how a recipe finds a name.
+
+source   `read(path, *, knobs)`                yields rows as dicts, or Refused
+stage    `signals(batch, *, knobs)`            a batch in, the columns of one annotation family out
+job      `job(...)`                            datasets in, annotations or a dataset out: whatever needs a shuffle
+writer   `grounded(documents, ask, *, knobs)`  rows in, new rows out, every completion through the ledger
+act      `act(run, *, knobs)`                  one kind of training, from a run folder
+
+A stage is a plain function. A recipe names it by its path in the room (`gopher.signals`) or anywhere (`pkg.module:function`).
+Names and knobs are checked by reading the source, so that a typo is found in a second and no engine is imported for it.
+"""
+
+import ast
+import importlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from catalog.errors import RecipeError, near
+
+if TYPE_CHECKING:  # the front door checks recipes with this module: nothing heavy may be imported for it
+    import polars as pl
+    import pyarrow as pa
+
+    from catalog.split import Lines, Words
+
+HOUSE = Path(__file__).resolve().parent.parent
+ROOMS = ("headrace", "catalog", "ingest", "curate", "synth", "mixer", "trainer")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a function says of itself: the columns it reads, those it adds, its family, its version."""
+
+    reads: tuple[str, ...]
+    adds: "dict[str, pa.DataType]"
+    version: int
+    family: str | None
+    splitter: str | None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A record that never became a document: it stands in `quarantine` and in `funnel`, and the rest goes on."""
+
+    uri: str
+    reason: str
+    error: str = ""
+    offset: int | None = None
+    source: str = ""
+
+
+def declares(
+    *,
+    reads: tuple[str, ...] = ("text",),
+    adds: "dict[str, pa.DataType]",
+    version: int,
+    family: str | None = None,
+    splitter: str | None = None,
+) -> Callable[[F], F]:
+    """Attach a Declaration to a stage. `family` defaults to the module's last name; `splitter` when it uses words()."""
+
+    def attach(function: F) -> F:
+        name = family or function.__module__.rpartition(".")[2]
+        function.declares = Declaration(reads, adds, version, name, splitter)  # type: ignore[attr-defined]
+        return function
+
+    return attach
+
+
+def source(*, version: int) -> Callable[[F], F]:
+    """Attach the version of a source: raising it makes a recipe read its files again."""
+
+    def attach(function: F) -> F:
+        function.declares = Declaration((), {}, version, None, None)  # type: ignore[attr-defined]
+        return function
+
+    return attach
+
+
+_split: dict[str, tuple[Any, Any]] = {}
+
+
+def words(batch: "pl.DataFrame") -> "Words":
+    """Return the words of a batch's `text`, split once for all the stages that see this very batch."""
+    from catalog.schema import text_bytes
+    from catalog.split import split_words
+
+    found: Words = _once("words", batch, lambda: split_words(*text_bytes(batch["text"])))
+    return found
+
+
+def lines(batch: "pl.DataFrame") -> "Lines":
+    """Return the lines of a batch's `text`, split once for all the stages that see this very batch."""
+    from catalog.schema import text_bytes
+    from catalog.split import split_lines
+
+    found: Lines = _once("lines", batch, lambda: split_lines(*text_bytes(batch["text"])))
+    return found
+
+
+def _once(kind: str, batch: "pl.DataFrame", split: Callable[[], Any]) -> Any:
+    """One slot a kind: stages run one after the other over one batch, so more would only hold memory."""
+    held = _split.get(kind)
+    if held is None or held[0] is not batch:
+        held = _split[kind] = (batch, split())
+    return held[1]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function found by name: where it is, its knobs with their defaults, read from the source alone."""
+
+    module: str
+    function: str
+    knobs: dict[str, Any]
+    types: dict[str, str]
+    required: tuple[str, ...]
+    version: int
+    family: str
+
+    @property
+    def path(self) -> str:
+        return f"{self.module}:{self.function}"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A function with all its knobs, ready to travel as plain data."""
+
+    path: str
+    knobs: dict[str, Any]
+    version: int = 0
+
+
+def find(room: str, name: str, where: str = "") -> Target:
+    """Return the function that a recipe calls `name`, looked up in `room`, then in `catalog`, or by `pkg.module:function`."""
+    if ":" in name:
+        module, _, function = name.partition(":")
+        return _target(module, function, where, name)
+    module, _, function = name.rpartition(".")
+    if not module or not name.replace(".", "").replace("_", "").isalnum():
+        raise RecipeError(f"{where}{room} has no {name!r}{near(name, _names(room))}")
+    for place in (room, "catalog"):
+        if (HOUSE / place / f"{module.replace('.', '/')}.py").is_file():
+            return _target(f"{place}.{module}", function, where, name)
+    raise RecipeError(f"{where}{room} has no {name!r}{near(name, _names(room))}")
+
+
+def _target(module: str, function: str, where: str, name: str) -> Target:
+    file = _file(module)
+    if file is None:
+        raise RecipeError(f"{where}no module {module!r} (for {name!r}); is its folder on PYTHONPATH?")
+    body = ast.parse(file.read_text(encoding="utf-8"), str(file)).body
+    defs = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+    if function not in defs:
+        known = [n for n in defs if not n.startswith("_")]
+        raise RecipeError(f"{where}{module} has no {function!r}{near(function, known)}")
+    args = defs[function].args
+    knobs, types, required = {}, {}, []
+    for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True):
+        types[arg.arg] = ast.unparse(arg.annotation) if arg.annotation else "Any"
+        if default is None:
+            required.append(arg.arg)
+        else:
+            knobs[arg.arg] = _default(default, body)
+    return Target(module, function, knobs, types, tuple(required), _version(defs[function], body), _family(defs[function], module))
+
+
+def _family(function: ast.FunctionDef, module: str) -> str:
+    """The `family=` of a decorator, else the module's last name."""
+    calls = [d for d in function.decorator_list if isinstance(d, ast.Call)]
+    named = [k.value.value for call in calls for k in call.keywords if k.arg == "family" and isinstance(k.value, ast.Constant)]
+    return str(named[0]) if named else module.rpartition(".")[2]
+
+
+def _version(function: ast.FunctionDef, body: list[ast.stmt]) -> int:
+    """The `version=` of a decorator, else the module's VERSION, else 0."""
+    calls = [d for d in function.decorator_list if isinstance(d, ast.Call)]
+    for keyword in (k for call in calls for k in call.keywords if k.arg == "version"):
+        return int(_default(keyword.value, body))
+    found = _default(ast.Name("VERSION"), body)
+    return found if isinstance(found, int) else 0
+
+
+def _default(node: ast.expr, body: list[ast.stmt]) -> Any:
+    """A default is a literal, or the name of a constant of the same module that is one."""
+    if isinstance(node, ast.Name):
+        for statement in body:
+            targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+            if any(isinstance(t, ast.Name) and t.id == node.id for t in targets) and statement.value is not None:  # type: ignore[attr-defined]
+                return _default(statement.value, body)  # type: ignore[attr-defined]
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ast.unparse(node)
+
+
+def _file(module: str) -> Path | None:
+    path = HOUSE / f"{module.replace('.', '/')}.py"
+    if module.partition(".")[0] in ROOMS:
+        return path if path.is_file() else None
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+def _names(room: str) -> list[str]:
+    """Every public function of a room as a recipe would write it."""
+    names = []
+    for file in sorted((HOUSE / room).glob("*.py")):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                names.append(f"{file.stem}.{node.name}")
+    return names
+
+
+PLAIN: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+
+
+def bind(target: Target, knobs: dict[str, Any], where: str, *, given: tuple[str, ...] = ()) -> Bound:
+    """Check knobs against a signature and return them with the defaults filled in.
+
+    `given` names the required knobs that the runner will pass. Raises RecipeError with the nearest name.
+    """
+    known = [*target.knobs, *target.required]
+    for name, value in knobs.items():
+        name = str(name)
+        if name not in known:
+            raise RecipeError(f"{where}{target.path} has no knob {name!r}{near(name, known)}")
+        allowed = [kind.strip() for kind in target.types[name].split("|")]
+        if all(kind in PLAIN or kind == "None" for kind in allowed):
+            types = tuple(t for kind in allowed for t in PLAIN.get(kind, (type(None),)))
+            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+                raise RecipeError(f"{where}{name}: {value!r} is not {' or '.join(allowed)}")
+    missing = [name for name in target.required if name not in knobs and name not in given]
+    if missing:
+        raise RecipeError(f"{where}{target.path} needs {', '.join(missing)}")
+    return Bound(target.path, {**target.knobs, **knobs}, target.version)
+
+
+def load(path: str) -> Callable[..., Any]:
+    """Import `module:function` and return the function."""
+    module, _, function = path.partition(":")
+    loaded: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return loaded

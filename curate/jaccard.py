@@ -1,0 +1,93 @@
+"""The true Jaccard of candidate pairs, gram by gram, without a shuffle of text.
+
+Each data file's task writes the gram sets of its candidate documents, a row group per batch and part; a part's task reads its
+row groups from all files and compares its pairs. So a worker holds one part, whatever the corpus.
+"""
+
+from collections import defaultdict
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from catalog.stage import words
+from catalog.tasks import Task
+from curate.components import FILE, Edges, no_edges
+from curate.corpus import Corpus, as_file, batches, to_dict
+from curate.grams import gram_sets, jaccards
+
+PART_PAIRS = 50_000
+"""Pairs a part: at most twice as many documents, about 800 MB of grams where texts have 1,000 words."""
+
+GRAMS = pa.schema([("ref", pa.int64()), ("grams", pa.large_list(pa.uint64()))])
+
+
+def verified(corpus: Corpus, pairs: Edges, ngram: int, least: float) -> Edges:
+    """Return the pairs whose word n-gram sets have a Jaccard of at least `least`, with it."""
+    if not pairs.height:
+        return no_edges()
+    parts = -(-pairs.height // PART_PAIRS)
+    pairs = pairs.sort("a", "b").with_columns(part=(pl.int_range(pl.len()) * parts // pl.len()).cast(pl.Int64))
+    ends = pl.concat([pairs.select("part", ref=end) for end in ("a", "b")]).unique().sort("ref", "part")
+    ends.write_parquet(wanted := corpus.scratch("wanted.parquet"), row_group_size=1 << 16)
+    numbers = ends.select((pl.col("ref") // FILE).unique().sort()).to_series()
+    asked = [_grams_task(corpus, number, ngram, wanted) for number in numbers]
+    groups = defaultdict(list)
+    for result in corpus.map("curate.jaccard:write_grams", asked):
+        for part, places in result["groups"].items():
+            groups[int(part)].append([result["path"], places])
+    compared = corpus.map("curate.jaccard:compare", [_pairs_task(corpus, pairs, part, groups[part]) for part in range(parts)], light=True)
+    found = pl.concat([pl.read_parquet(result["path"]) for result in compared])
+    return pairs.drop("part").join(found, on=["a", "b"], how="left", maintain_order="left").filter(pl.col("jaccard") >= least)
+
+
+def _grams_task(corpus: Corpus, number: int, ngram: int, wanted: str) -> Task:
+    file = corpus.files[number]
+    path = corpus.scratch(f"grams-{number:06d}.parquet")
+    return {"name": file.path, "bytes": file.bytes, "file": to_dict(file), "number": number, "ngram": ngram, "wanted": wanted, "path": path}
+
+
+def _pairs_task(corpus: Corpus, pairs: Edges, part: int, groups: list[list[object]]) -> Task:
+    path = corpus.scratch(f"pairs-{part:06d}.parquet")
+    inside = pairs.filter(pl.col("part") == part).select("a", "b")
+    inside.write_parquet(path)
+    out = corpus.scratch(f"compared-{part:06d}.parquet")
+    return {"name": f"pairs {part}", "bytes": inside.height, "pairs": path, "groups": groups, "path": out}
+
+
+def write_grams(task: Task) -> dict[str, object]:
+    """Write the gram sets of one file's candidates. `groups` of the result says which row groups hold a part."""
+    file, first = as_file(task["file"]), task["number"] * FILE
+    wanted = pl.scan_parquet(task["wanted"]).filter(pl.col("ref").is_between(first, first + FILE - 1)).collect()
+    groups, written, row = defaultdict(list), 0, first
+    with pq.ParquetWriter(task["path"], GRAMS, compression="zstd", compression_level=1) as out:
+        for batch in batches(file, ["text"]):
+            inside = wanted.filter(pl.col("ref").is_between(row, row + batch.height - 1))
+            if inside.height:
+                refs = inside["ref"].unique().sort()
+                sets = _sets(batch[(refs - row).to_list()], refs, task["ngram"])
+                for (part,), rows in inside.group_by("part", maintain_order=True):
+                    out.write_table(sets.take(pa.array(refs.search_sorted(rows["ref"]))), row_group_size=rows.height)
+                    groups[part].append(written)
+                    written += 1
+            row += batch.height
+    return {"task": task["task"], "name": task["name"], "path": task["path"], "groups": groups}
+
+
+def _sets(batch: pl.DataFrame, refs: pl.Series, ngram: int) -> pa.Table:
+    grams, offsets = gram_sets(words(batch), ngram)
+    lists = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(grams))
+    return pa.Table.from_arrays([pa.array(refs.to_numpy()), lists], schema=GRAMS)
+
+
+def compare(task: Task) -> dict[str, object]:
+    """Write the Jaccard of each pair of one part."""
+    pairs = pl.read_parquet(task["pairs"])
+    table = pa.concat_tables([pq.ParquetFile(path).read_row_groups(places) for path, places in task["groups"]]).combine_chunks()
+    order = np.argsort(refs := table["ref"].to_numpy())
+    lists = table["grams"].chunk(0)
+    places = [order[np.searchsorted(refs, pairs[end].to_numpy(), sorter=order)] for end in ("a", "b")]
+    found = jaccards(lists.values.to_numpy(), lists.offsets.to_numpy(), *places)
+    pairs.with_columns(jaccard=found).write_parquet(task["path"])
+    return {"task": task["task"], "name": task["name"], "path": task["path"]}

@@ -1,0 +1,310 @@
+"""The command line: what each command takes, and how an error is said. The work is done elsewhere."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from catalog.errors import HeadraceError, near
+
+ClickError: Any = typer.BadParameter.__mro__[2]
+"""What typer's own click raises for a command line that it cannot read; typer does not export it."""
+
+app = typer.Typer(
+    name="headrace",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Lead text from the open web to a trained model, and account for every drop on the way.",
+    epilog="Exit codes: 0 done, 1 the work failed, 2 the input is wrong, 130 interrupted (run again to go on).",
+)
+policies = typer.Typer(no_args_is_help=True, help="Try a policy on a dataset's sample, or apply it.", rich_markup_mode=None)
+app.add_typer(policies, name="policy")
+
+LakeOption = Annotated[str | None, typer.Option("--lake", metavar="PATH", help="The lake; else HEADRACE_LAKE, else ./lake.")]
+LockOption = Annotated[float, typer.Option("--lock-timeout", metavar="SECONDS", help="How long to wait for another writer.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value, such as train.base.steps=10.")]
+
+
+def lake_path(given: str | None) -> str:
+    """Return the lake that a command means."""
+    return os.path.abspath(given or os.environ.get("HEADRACE_LAKE") or "lake")
+
+
+@app.command()
+def init(
+    kind: Annotated[str, typer.Argument(help="curate, pretrain, sft or synth")],
+    out: Annotated[Path | None, typer.Option(help="Where to write it; else KIND.yaml here.")] = None,
+) -> None:
+    """Write a commented recipe for my own files."""
+    from headrace.starts import start
+
+    typer.echo(start(kind, out or Path(f"{kind}.yaml")))
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
+    only: Annotated[str | None, typer.Option(metavar="PART,...", help="Only these parts: curate.corpus, or curate for the section.")] = None,
+    settings: Settings = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most N documents an ingest part: a quick look.")] = None,
+    force: Annotated[list[str] | None, typer.Option(metavar="PART", help="Do this part again though it is done.")] = None,
+    master: Annotated[str | None, typer.Option(metavar="URL", help="Run ingest and curate on this Spark master.")] = None,
+    conf: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A Spark setting.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Go on in the background; `headrace jobs` shows it.")] = False,
+    take: Annotated[bool, typer.Option("--take", help="Take over a dataset that another recipe made.")] = False,
+    lake: LakeOption = None,
+    lock_timeout: LockOption = 60.0,
+) -> None:
+    """Run a recipe: what is done is skipped, what was killed goes on where it was."""
+    from headrace.river import Options, flow
+
+    options = Options(
+        recipe=str(recipe),
+        only=tuple(filter(None, (only or "").split(","))),
+        settings=tuple(settings or ()),
+        limit=limit,
+        force=tuple(force or ()),
+        master=master,
+        conf=tuple(conf or ()),
+        take=take,
+        lake=lake,
+        lock_timeout=lock_timeout,
+    )
+    flow(options, detach=detach)
+
+
+@app.command()
+def plan(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
+    settings: Settings = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="As for run.")] = None,
+    json_: JsonOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Show the parts, their sizes, the disk and memory needed, and what is done."""
+    from headrace.plan import show_plan
+
+    show_plan(str(recipe), tuple(settings or ()), limit, lake, json_)
+
+
+@app.command()
+def ls(lake: LakeOption = None, json_: JsonOption = False) -> None:
+    """List the datasets, mixtures and models of the lake."""
+    from headrace.look import show_datasets
+
+    show_datasets(lake_path(lake), json_)
+
+
+@app.command()
+def show(
+    dataset: Annotated[str, typer.Argument(help="A dataset, such as corpus or corpus@v3.")],
+    dropped: Annotated[str | None, typer.Option(metavar="REASON", help="Show documents dropped for this reason; `any` for all.")] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 5,
+    json_: JsonOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Show documents of a dataset: kept ones, or those dropped for a reason."""
+    from headrace.look import show_documents
+
+    show_documents(lake_path(lake), dataset, dropped, n, json_)
+
+
+@app.command()
+def sql(
+    query: Annotated[str | None, typer.Argument(help="One SELECT; else it is read from standard input.")] = None,
+    format_: Annotated[str, typer.Option("--format", metavar="table|csv|json", help="How to print it.")] = "table",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a .parquet or .csv file instead.")] = None,
+    with_: Annotated[list[str] | None, typer.Option("--with", metavar="NAME=FILE", help="Load a CSV, JSONL or Parquet file as a table first.")] = None,
+    lake: LakeOption = None,
+) -> None:
+    """Query the catalogue: data.corpus, audit.corpus, stats.corpus, funnel, run, model ... in DuckDB's SQL."""
+    from headrace.look import show_query
+
+    show_query(lake_path(lake), query if query is not None else sys.stdin.read(), format_, out, tuple(with_ or ()))
+
+
+@app.command()
+def why(
+    document: Annotated[str, typer.Argument(metavar="DOC_ID|URI", help="A document's id, or its URI.")],
+    json_: JsonOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Tell where a document came from, every signal, verdict and duplicate, and where it went."""
+    from headrace.why import show_why
+
+    show_why(lake_path(lake), document, json_)
+
+
+@app.command()
+def trace(
+    model: Annotated[str, typer.Argument(help="A model of the lake.")],
+    step: Annotated[int | None, typer.Option(help="The documents in that step's batch; else the sources with shares and licences.")] = None,
+    json_: JsonOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Trace a model to the documents that made it."""
+    from headrace.trace import show_trace
+
+    show_trace(lake_path(lake), model, step, json_)
+
+
+OnOption = Annotated[str, typer.Option("--on", metavar="DATASET", help="The dataset to judge.")]
+PolicyArgument = Annotated[str, typer.Argument(help="A policy file, or a name in recipes/policies.")]
+
+
+@policies.command("try")
+def policy_try(
+    policy: PolicyArgument,
+    on: OnOption,
+    exact: Annotated[bool, typer.Option("--exact", help="Over every row, not the sample.")] = False,
+    json_: JsonOption = False,
+    lake: LakeOption = None,
+) -> None:
+    """Say what a policy would keep and drop, by reason, without writing anything."""
+    from headrace.judging import show_try
+
+    show_try(lake_path(lake), policy, on, exact, json_)
+
+
+@policies.command("apply")
+def policy_apply(
+    policy: PolicyArgument,
+    on: OnOption,
+    lake: LakeOption = None,
+    lock_timeout: LockOption = 60.0,
+) -> None:
+    """Judge a dataset by a policy and publish the verdicts; no signal is computed."""
+    from headrace.judging import apply_policy
+
+    apply_policy(lake_path(lake), policy, on, lock_timeout)
+
+
+@app.command()
+def adopt(
+    part: Annotated[str, typer.Argument(help="A part, such as curate.corpus, whose output is still right.")],
+    recipe: Annotated[Path, typer.Option("--recipe", help="The recipe that it belongs to.")],
+    settings: Settings = None,
+    lake: LakeOption = None,
+    lock_timeout: LockOption = 60.0,
+) -> None:
+    """Accept a part's existing output after a harmless change, on the record."""
+    from headrace.adopt import adopt_part
+
+    adopt_part(str(recipe), part, tuple(settings or ()), lake, lock_timeout)
+
+
+@app.command()
+def jobs(json_: JsonOption = False, lake: LakeOption = None) -> None:
+    """List the runs of this lake with their state and progress."""
+    from headrace.jobs import show_jobs
+
+    show_jobs(lake_path(lake), json_)
+
+
+@app.command()
+def logs(
+    run: Annotated[str, typer.Argument(help="A run, as `headrace jobs` names it; `last` for the latest.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it grows.")] = False,
+    lake: LakeOption = None,
+) -> None:
+    """Print the log of a run."""
+    from headrace.jobs import show_log
+
+    show_log(lake_path(lake), run, follow)
+
+
+@app.command()
+def cancel(run: Annotated[str, typer.Argument(help="A run, as `headrace jobs` names it.")], lake: LakeOption = None) -> None:
+    """Stop a run; what it finished stays, and running again goes on from there."""
+    from headrace.jobs import cancel_run
+
+    cancel_run(lake_path(lake), run)
+
+
+@app.command()
+def gc(
+    apply: Annotated[bool, typer.Option("--apply", help="Delete; else only list.")] = False,
+    grace: Annotated[float, typer.Option(metavar="HOURS", help="Spare files younger than this.")] = 24.0,
+    lake: LakeOption = None,
+    lock_timeout: LockOption = 60.0,
+) -> None:
+    """List the files that no snapshot refers to; with --apply, delete them."""
+    from headrace.look import collect_garbage
+
+    collect_garbage(lake_path(lake), apply, grace, lock_timeout)
+
+
+@app.command()
+def ship(
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("dist"),
+    env: Annotated[bool, typer.Option("--env", help="Pack the worker environment too.")] = False,
+) -> None:
+    """Pack the rooms into one zip that Spark executors can import."""
+    from headrace.ship import ship_rooms
+
+    typer.echo(ship_rooms(out, env=env))
+
+
+@app.command()
+def doctor(
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build the catalogue anew from its commit log.")] = False,
+    moved: Annotated[bool, typer.Option("--moved", help="Build the views anew after the lake's folder moved.")] = False,
+    json_: JsonOption = False,
+    lake: LakeOption = None,
+    lock_timeout: LockOption = 60.0,
+) -> None:
+    """Check this machine: what is missing, and how to get it."""
+    if rebuild or moved:
+        from headrace.look import repair
+
+        repair(lake_path(lake), rebuild, lock_timeout)
+    else:
+        from headrace.doctor import show_doctor
+
+        raise typer.Exit(show_doctor(json_))
+
+
+def main() -> NoReturn:
+    """Run a command. An error of the user's is one line on stderr and exit code 2, never a traceback."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        command = typer.main.get_command(app)
+        code: Any = command.main(prog_name="headrace", standalone_mode=False)
+        if code == 130:  # typer makes this of a KeyboardInterrupt, and says nothing
+            raise KeyboardInterrupt
+        sys.exit(code if isinstance(code, int) else 0)
+    except HeadraceError as error:
+        fail(str(error), error.exit_code)
+    except ClickError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a bare `headrace`: its help is the answer
+            typer.echo(error.format_message())
+            sys.exit(2)
+        fail(_usage(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        fail("interrupted; run the same command to go on where it was", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def fail(line: str, code: int) -> NoReturn:
+    """Say one line on stderr and end."""
+    print(f"headrace: {' '.join(line.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _usage(error: Any) -> str:
+    """What is wrong with a command line, in one line, and where to read about it."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "headrace"
+    command = path.removeprefix("headrace").strip()
+    known = [name for p in context.command.params for name in p.opts] if context else []
+    option = getattr(error, "option_name", None)
+    said = f"no option {option}{near(option, known)}" if option and "No such option" in str(error) else error.format_message()
+    return f"{command + ': ' if command else ''}{said.rstrip('.')} ({path} --help says more)"

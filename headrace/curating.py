@@ -1,0 +1,103 @@
+"""Do a curate part: signals beside the files, duplicates, verdicts, one commit. What is there already is not computed again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from catalog.files import Annotation, DataFile, Draft, footer, verdict_family
+from catalog.ids import digest
+from catalog.parts import Part, policy_names
+from catalog.progress import Meter
+from curate import annotate, duplicates
+from curate.policy import Policy
+from curate.policy import load as load_policy
+from curate.verdicts import Judged, judge
+from headrace.child import Work
+from headrace.done import source
+from headrace.engines import spark_for, workers
+from headrace.keys import generation
+
+
+def run(part: Part, work: Work) -> str:
+    """Judge the documents of some datasets and publish them under the part's name; return one line about it."""
+    snapshots = [source(work.lake, work.recipe, part, work.keys, name) for name in _from(part)]
+    files = tuple({file.id: file for snapshot in snapshots for file in snapshot.files}.values())
+    folder = str(work.lake.root / "annotations" / part.dataset / work.key(part))
+    spark = spark_for(work, part, sum(file.bytes for file in files))
+    hands: dict[str, Any] = {"spark": spark, "workers": workers(work)}
+    again = generation(work.key(part))
+    stages = tuple(replace(stage, again=again) for stage in part.stages)
+
+    with Meter(f"{part.id} signals", len(files)) as meter:
+        done = annotate.run(files, stages, folder, dataset=part.dataset, progress=lambda _: meter.add(), **hands)
+    files, metrics = done.files, {"files_computed": float(done.computed)}
+    bands: tuple[str, ...] = ()
+    if part.bound:
+        with Meter(f"{part.id} duplicates", None) as meter:
+            found = duplicates.find(files, part.bound, folder, again=again, progress=lambda _: meter.add(), **hands)
+        files = attached(files, found.annotations)
+        metrics.update(found.metrics)
+        bands = found.bands
+    policies = [load_policy(work.recipe.policies[name], Path(name).stem) for name in policy_names(part)]
+    with Meter(f"{part.id} verdicts", None) as meter:
+        files, judged = judged_by(files, policies, folder, progress=lambda _: meter.add(), **hands)
+    draft = Draft(
+        dataset=part.dataset, key=work.key(part), shape=snapshots[0].shape, owner=work.recipe.name, files=files, run=work.job,
+        policies=tuple(stored(policy) for policy in policies), lineage=tuple((s.dataset, s.version) for s in snapshots),
+        quarantine=done.quarantine, metrics=metrics, parent=work.lake.head(part.dataset), tables=_run(work, part),
+    )  # fmt: skip
+    if bands:
+        _publish_bands(part, work, bands, files)
+    snapshot = work.lake.commit(draft, take=work.options.take)
+    first = judged[0]
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(first.reasons.items(), key=lambda item: -item[1])[:5])
+    return f"{snapshot.name}: kept {first.kept:,} of {first.rows:,} documents" + (f" (dropped: {reasons})" if reasons else "")
+
+
+def judged_by(files: Sequence[DataFile], policies: Sequence[Policy], folder: str, **hands: Any) -> tuple[tuple[DataFile, ...], list[Judged]]:
+    """Return the files with a verdict family for each policy; without any, every document is kept."""
+    found = []
+    for place, policy in enumerate(policies or [None]):
+        judged = judge(files, policy, folder, family=verdict_family(policy.name if place and policy else None), **hands)
+        files = attached(files, judged.annotations)
+        found.append(judged)
+    return tuple(files), found
+
+
+def stored(policy: Policy) -> dict[str, Any]:
+    """A policy as a draft carries it."""
+    return {**policy.body, "name": policy.name, "digest": policy.digest}
+
+
+def attached(files: Sequence[DataFile], annotations: dict[str, Annotation]) -> tuple[DataFile, ...]:
+    """Return the files with one more annotation each, in place of an earlier one of its family."""
+    whole = []
+    for file in files:
+        new = annotations[file.id]
+        whole.append(replace(file, annotations=(*(a for a in file.annotations if a.family != new.family), new)))
+    return tuple(whole)
+
+
+def _publish_bands(part: Part, work: Work, bands: Sequence[str], files: Sequence[DataFile]) -> None:
+    """The band tables are a dataset of their own: a later part deduplicates against them without the texts."""
+    root, made = str(work.lake.root), []
+    for path in bands:
+        told = footer(path)
+        relative = str(Path(path).relative_to(root))
+        made.append(DataFile(digest(relative), relative, int(told["rows"]), Path(path).stat().st_size, told["ids"], root))
+    name = f"{part.dataset}.bands"
+    draft = Draft(
+        dataset=name, key=digest(work.key(part), "bands", *sorted(file.path for file in made)), shape="bands", owner=work.recipe.name,
+        files=tuple(made), run=work.job, parent=work.lake.head(name),
+    )  # fmt: skip
+    work.lake.commit(draft, take=work.options.take)
+
+
+def _run(work: Work, part: Part) -> dict[str, list[dict[str, Any]]]:
+    return {"run": [{"part": part.id, "recipe": work.recipe.name, "state": "done"}]}
+
+
+def _from(part: Part) -> list[str]:
+    given = part.given["from"]
+    return [given] if isinstance(given, str) else list(given)

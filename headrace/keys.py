@@ -1,0 +1,94 @@
+"""What each part of a recipe amounts to, as a key: a part whose key the lake knows is done and is skipped.
+
+A key is a hash of what the part is asked to do, of its functions' versions, of its input files (name, size, time) and of the
+keys of the parts that it reads. So a change anywhere up the river changes every key below it, and nothing else.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from catalog.errors import InputError, RecipeError, near
+from catalog.ids import digest
+from catalog.lake import Lake
+from catalog.parts import Part, inputs, policy_names
+from catalog.recipe import Recipe
+from headrace.done import dataset, finished, models, rows
+
+
+def part_keys(
+    recipe: Recipe, lake: Lake, limit: int | None = None, force: Sequence[str] = (), only: Sequence[str] = ()
+) -> dict[str, str]:
+    """Return the key of every part, in river order.
+
+    Parts in `force` that are done get a key of their own, `<key>-2` and so on, to be done again. `only` names the parts that
+    will be looked at (none: all). Where the lake holds another key in a part's place, adopted or forced, that one is meant.
+    """
+    chosen = {part.id for part in recipe.select(only)}
+    instead = stand_ins(lake)
+    keys: dict[str, str] = {}
+    for part in recipe.parts:
+        own = [recipe.digest(part)]
+        above = [keys[need] for need in part.needs] + [_lake_key(lake, name, recipe, part) for name in part.lake_needs]
+        if part.section == "ingest":
+            keys[part.id] = _ingest_key(recipe, part, lake, [*own, str(limit)], asked=part.id in chosen)
+        else:
+            bodies = [Path(recipe.policies[name]).read_text(encoding="utf-8") for name in policy_names(part)]
+            keys[part.id] = digest(*own, *above, *bodies)
+        meant = instead.get(keys[part.id], [keys[part.id]])
+        again = part.id in force and finished(lake, meant[-1])
+        keys[part.id] = f"{keys[part.id]}-{len(meant) + 1}" if again else meant[-1]
+    return keys
+
+
+def stand_ins(lake: Lake) -> dict[str, list[str]]:
+    """Return for each key that others stand for: itself, then those in the order in which they were recorded; the last one counts."""
+    found: dict[str, list[str]] = {}
+    for row in rows(lake, "task"):
+        if row.get("instead"):
+            found.setdefault(row["key"], [row["key"]]).append(row["instead"])
+    return found
+
+
+def stand_in(lake: Lake, recipe: Recipe, part: Part, key: str, instead: str, run: str) -> None:
+    """Record that from now on another key is meant where a part has this one."""
+    lake.record({"task": [{"recipe": recipe.name, "part": part.id, "key": key, "instead": instead}]}, run)
+
+
+def generation(key: str) -> str:
+    """Return what a key adds to the addresses of what it computes: nothing, or the number of the time that it was forced."""
+    return key.partition("-")[2]
+
+
+def _ingest_key(recipe: Recipe, part: Part, lake: Lake, own: list[str], *, asked: bool) -> str:
+    """Raw files may be gone once they are read: where `--only` leaves the part out, what this recipe landed stands for them."""
+    try:
+        files = inputs(part)
+    except InputError:
+        head = None if asked else dataset(lake, part.dataset)
+        if head is not None and head.owner == recipe.name:
+            return head.key
+        raise
+    return digest(*own, json.dumps([_identity(file) for file in files]))
+
+
+def _identity(path: str) -> list[tuple[str, int, int]]:
+    """Name, size and time of a file, or of every file of a tree: what tells that they are as they were."""
+    inside = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in sorted(names)] if os.path.isdir(path) else [path]
+    above = os.path.dirname(path)
+    return [(os.path.relpath(file, above), os.lstat(file).st_size, os.lstat(file).st_mtime_ns) for file in sorted(inside)]
+
+
+def _lake_key(lake: Lake, name: str, recipe: Recipe, part: Part) -> str:
+    """A name that no part makes is a dataset or a model of the lake, or a model's folder."""
+    config = Path(name) / "config.json"
+    if config.is_file():
+        return digest(name, config.read_text(encoding="utf-8"))
+    if part.section in ("train", "eval") and name in models(lake):
+        return str(models(lake)[name]["key"])
+    snapshot = dataset(lake, name)
+    if snapshot is None:
+        known = [*(p.name for p in recipe.parts if p.id != part.id), *lake.datasets(), *models(lake)]
+        raise RecipeError(f"{recipe.path}:{part.line}: {part.id}: neither a part nor the lake has {name!r}{near(name, known)}")
+    return snapshot.key

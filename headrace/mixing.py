@@ -1,0 +1,25 @@
+"""Do a mix part: freeze a run folder that every training on this mixture copies its lock and tokenizer from."""
+
+from pathlib import Path
+
+from catalog.parts import Part
+from catalog.progress import Meter
+from headrace.child import Work
+from headrace.done import finish, source
+from mixer.mix import freeze
+
+
+def run(part: Part, work: Work) -> str:
+    """Freeze the mixture, record it, and return one line about it."""
+    snapshots = {name: source(work.lake, work.recipe, part, work.keys, name) for name in part.given["from"]}
+    folder = Path("runs") / f"{part.id}-{work.key(part)}"
+    given = {key: part.given[key] for key in ("by", "tokenizer", "context", "budget", "hold_out", "max_epochs", "phases")}
+    with Meter(part.id, None, "documents") as meter:
+        frozen = freeze(
+            str(work.lake.root), snapshots, seed=work.recipe.seed, run_folder=str(work.lake.root / folder), name=part.name, meter=meter, **given
+        )
+    finish(work.lake, work.recipe, part, work.key(part), work.job, str(folder), frozen.tables)
+    for note in frozen.notes:
+        work.say(f"{part.id}: {note}")
+    lock = frozen.lock
+    return f"{lock['samples'] * lock['context']:,} tokens planned from {len(lock['sources'])} sources, {lock['held_out']['tokens']:,} held out"

@@ -1,0 +1,63 @@
+"""From a model back to its text: the sources with shares and licences, or the documents of one step's batch."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from catalog.errors import InputError
+from catalog.lake import Lake
+from headrace.done import model, models, rows
+from headrace.tables import table
+from mixer.samples import Samples
+
+
+def show_trace(path: str, name: str, step: int | None, as_json: bool) -> None:
+    """Print what a model was trained on."""
+    with Lake.open(path) as lake:
+        row = model(lake, name)
+        found = sources(lake, row) if step is None else documents(lake, row, step)
+        line = ancestry(lake, row)
+    table(found, as_json, empty="nothing was consumed")
+    if not as_json:
+        typer.echo(f"\n{' <- '.join(line)}")
+
+
+def ancestry(lake: Lake, row: dict[str, Any]) -> list[str]:
+    """The model and those that it was started from, youngest first."""
+    known, line = models(lake), [f"{row['model']} ({row['act']})"]
+    while row.get("started_from") in known:
+        row = known[row["started_from"]]
+        line.append(f"{row['model']} ({row['act']})")
+    return [*line, str(row.get("started_from") or "a preset")]
+
+
+def sources(lake: Lake, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Tokens by source and licence over the whole run, with shares."""
+    found = rows(lake, "consumption", "train_run = ? AND documents IS NOT NULL", [row["train_run"]], order="tokens DESC, dataset, domain, license")
+    total = sum(r["tokens"] for r in found) or 1
+    return [
+        {
+            "dataset": r["dataset"], "domain": r["domain"], "license": r["license"] or "unknown", "documents": r["documents"],
+            "tokens": r["tokens"], "share": round(r["tokens"] / total, 4),
+        }
+        for r in found
+    ]  # fmt: skip
+
+
+def documents(lake: Lake, row: dict[str, Any], step: int) -> list[dict[str, Any]]:
+    """The documents in one step's batch, with their addresses on the web."""
+    folder = Path(lake.root) / row["run_folder"]
+    if not (folder / "lock.json").is_file():
+        raise InputError(f"{folder}: the run folder of {row['model']} is gone, so its batches cannot be made again")
+    if not 1 <= step <= row["steps"]:
+        raise InputError(f"--step {step}: {row['model']} was trained for {row['steps']} steps, 1 to {row['steps']}")
+    samples = Samples.open(str(folder))
+    indices = range((step - 1) * row["batch"], min(step * row["batch"], samples.total))
+    found: dict[str, dict[str, Any]] = {}
+    for index in indices:
+        for document in samples.documents(index):
+            held = found.setdefault(document["doc_id"], {**document, "tokens": 0})
+            held["tokens"] += document["tokens"]
+    return sorted(found.values(), key=lambda d: (-d["tokens"], d["doc_id"]))
+

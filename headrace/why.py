@@ -1,0 +1,105 @@
+"""Why is this document here, or gone: where it came from, what was measured and decided, where it went."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from catalog.errors import QueryError
+from catalog.lake import Lake
+from headrace.consumed import tokens_of
+from headrace.done import models
+from headrace.tables import cell, printable
+
+ABOUT = ("doc_id", "uri", "domain", "title", "author", "date", "license", "dump", "origin_hash")
+
+
+def show_why(path: str, document: str, as_json: bool) -> None:
+    """Print all that the lake knows of a document, in every head that holds it."""
+    with Lake.open(path) as lake:
+        found = [about(lake, hit) for hit in lake.why(document)]
+        refused = [] if found else _quarantined(lake, document)
+    if not found and not refused:
+        raise QueryError(f"{path}: no document {document!r}; give a doc_id (32 hex digits), or a URI as `headrace show` prints it")
+    if as_json:
+        typer.echo(json.dumps(found or refused, indent=1, default=str, ensure_ascii=False))
+        return
+    for row in refused:
+        typer.echo(printable(f"{document}\n  never became a document of {row['dataset']}: {row['reason']} {row['exception'] or ''}"))
+    for story in found:
+        typer.echo(printable(_told(story)))
+
+
+def about(lake: Lake, hit: dict[str, Any]) -> dict[str, Any]:
+    """One document in one dataset: origin, families, verdicts, duplicates, and what was made with it."""
+    row = hit["document"]
+    families = {k: v for k, v in row.items() if isinstance(v, dict) and k not in ("source", "gen", "scores") and not k.startswith("verdict")}
+    return {
+        "dataset": f"{hit['dataset']}@v{hit['version']}",
+        "file": hit["path"],
+        "row": hit["row"],
+        "origin": {**{k: row.get(k) for k in ABOUT if row.get(k) is not None}, "source": row.get("source"), "gen": row.get("gen")},
+        "characters": len(row.get("text") or ""),
+        "signals": {name: _plain(values) for name, values in families.items()},
+        "verdicts": {k: v for k, v in row.items() if k.startswith("verdict") and v is not None},
+        "went_to": went_to(lake, hit["dataset"], row["doc_id"], row),
+    }
+
+
+def went_to(lake: Lake, dataset: str, doc_id: str, row: dict[str, Any]) -> list[str]:
+    """The datasets made from this one, the rows written from this document, and the models that saw it or them."""
+    made = lake.rows("SELECT DISTINCT dataset, version FROM lineage WHERE source = ? ORDER BY ALL", [dataset])
+    lines = [f"{m['dataset']}@v{m['version']} was made from {dataset}" for m in made]
+    if (row.get("verdict") or {}).get("kept") is False:
+        return lines
+    written = written_from(lake, doc_id)
+    lines += [f"{child} of {name} was written from it" for name, child in written]
+    for model in models(lake).values():
+        folder = Path(lake.root) / model["run_folder"]
+        for what, ids in (("it", [doc_id]), ("what was written from it", [child for _, child in written])):
+            seen = sum(tokens_of(folder, id) for id in ids)
+            lines += [f"model {model['model']} saw {seen:,} tokens of {what}"] if seen else []
+    return lines
+
+
+def written_from(lake: Lake, doc_id: str) -> list[tuple[str, str]]:
+    """Return (dataset, doc_id) of the accepted rows that writers made from a document, and from those rows in turn."""
+    generated = [r["dataset"] for r in lake.rows("SELECT dataset FROM dataset WHERE shape IN ('chat', 'pair') ORDER BY dataset")]
+    found: list[tuple[str, str]] = []
+    above = [doc_id]
+    while above:
+        query = 'SELECT doc_id FROM data."{}" WHERE list_has_any(gen.parents, ?) ORDER BY doc_id'
+        new = [(name, r["doc_id"]) for name in generated for r in lake.rows(query.format(name), [above])]
+        new = [child for child in new if child not in found]
+        found += new
+        above = [id for _, id in new]
+    return found
+
+
+def _quarantined(lake: Lake, document: str) -> list[dict[str, Any]]:
+    return lake.rows("SELECT dataset, uri, reason, exception FROM quarantine WHERE uri = ? ORDER BY ALL", [document])
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in values.items() if v is not None}
+
+
+def _told(story: dict[str, Any]) -> str:
+    """The story as text."""
+    lines = [f"{story['origin'].get('uri')}", f"  in {story['dataset']}, row {story['row']} of {story['file']}, {story['characters']:,} characters"]
+    lines += [f"  {name}: {cell(value)}" for name, value in story["origin"].items() if name not in ("uri", "source", "gen")]
+    source, gen = story["origin"].get("source") or {}, story["origin"].get("gen")
+    unit = "byte" if ".warc" in str(source.get("path")) else "record"
+    place = f" at {unit} {source['offset']:,}" if source.get("offset") is not None else ""
+    facts = [f"fetched {source['fetched_at']}"] if source.get("fetched_at") else []
+    facts += [source["content_type"]] if source.get("content_type") else []
+    lines += [", ".join([f"  read from {source['path']}{place}", *facts])] if source.get("path") else []
+    if gen:
+        lines.append(f"  written by {gen['writer']} with {str(gen['model'])[:12]}, depth {gen['depth']}, from {', '.join(gen['parents'] or [])}")
+    for family, values in story["signals"].items():
+        lines.append(f"  {family}: " + (", ".join(f"{k} {cell(v)}" for k, v in values.items()) or "none"))
+    for family, verdict in story["verdicts"].items():
+        lines.append(f"  {family}: " + ("kept" if verdict["kept"] else f"dropped, {verdict['reason']}"))
+    lines += [f"  {line}" for line in story["went_to"]]
+    return "\n".join([*lines, ""])

@@ -1,0 +1,74 @@
+"""Do a synth part: its rows through the model that this child holds, one commit of those kept and those dropped."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from catalog.files import Annotation, DataFile, Draft, Snapshot, scan
+from catalog.parts import Part
+from headrace.child import Work
+from headrace.done import model_folder, models, source
+from synth.ask import Desk
+from synth.write import Meters, write
+
+
+def run(part: Part, work: Work) -> str:
+    """Write the rows of a part and publish them; return one line about them."""
+    snapshot = source(work.lake, work.recipe, part, work.keys, str(part.given["from"]))
+    desk = _desk(part, work)
+    bound, meters = part.bound[0], Meters()
+    try:
+        told = write(
+            desk, rows_of(snapshot, part.given.get("where")), bound.path, bound.knobs,
+            part=part.id, dataset=part.dataset, run=_folder(part, work), seed=work.recipe.seed, lake_root=work.lake.root,
+            at_least=int(part.given.get("at_least", 8)), watch=meters,
+        )  # fmt: skip
+    finally:
+        meters.close()
+    numbers = {name: float(told[name]) for name in told if isinstance(told[name], int | float)}
+    draft = Draft(
+        dataset=part.dataset, key=work.key(part), shape=told["shape"], owner=work.recipe.name, files=(_file(told["file"]),), run=work.job,
+        lineage=((snapshot.dataset, snapshot.version),), metrics=numbers, parent=work.lake.head(part.dataset),
+        tables={"run": [{"part": part.id, "recipe": work.recipe.name, "state": "done"}]},
+    )  # fmt: skip
+    published = work.lake.commit(draft, take=work.options.take)
+    reasons = ", ".join(f"{n} {reason}" for reason, n in told["reasons"].items())
+    return f"{published.name}: kept {told['kept']} of {told['rows']} rows" + (f" (dropped: {reasons})" if reasons else "")
+
+
+def _folder(part: Part, work: Work) -> str:
+    """Where the rows go: a part that returns to an earlier state writes them anew, for nothing is overwritten."""
+    before = work.lake.has(work.key(part))
+    return work.key(part) if before is None else f"{work.key(part)}-v{(work.lake.head(part.dataset) or 0) + 1}"
+
+
+def rows_of(snapshot: Snapshot, where: str | None) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a snapshot that its policy keeps and `where:` chooses, with every column."""
+    return (
+        frame
+        for file in snapshot.files
+        for frame in scan(_only(snapshot, file), [name for name, _ in file.columns], [], where=where)
+        if frame.height
+    )
+
+
+def _only(snapshot: Snapshot, file: DataFile) -> Snapshot:
+    from dataclasses import replace
+
+    return replace(snapshot, files=(file,))
+
+
+def _desk(part: Part, work: Work) -> Desk:
+    """The model at work: parts that name the same one share it."""
+    name = str(part.given.get("model", "smollm2-135m-instruct"))
+    held = work.held.get(f"desk {name}")
+    if held is None:
+        held = work.held[f"desk {name}"] = Desk(model_folder(work.lake, name) if name in models(work.lake) else name, work.lake.root)
+    found: Desk = held
+    return found
+
+
+def _file(given: dict[str, Any]) -> DataFile:
+    annotations = tuple(Annotation(**{**a, "columns": tuple(tuple(c) for c in a["columns"])}) for a in given["annotations"])
+    return DataFile(**{**given, "columns": tuple(tuple(c) for c in given["columns"]), "annotations": annotations})

@@ -1,0 +1,208 @@
+"""A plain-text book taken apart: the Project Gutenberg frame cut, chapters found, hard-wrapped paragraphs made whole.
+
+Headings are lines of their own: `CHAPTER I`, `VII. THE BLUE CARBUNCLE`, a lone `IV`, `PREFACE`, and `BOOK ONE` above them. A
+table of contents looks the same but has no prose between its lines, which is how it is told apart.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+START = re.compile(r"^\s*\*\*\* ?START OF (?:THIS|THE) PROJECT GUTENBERG E(?:BOOK|TEXT).*?(?:\*\*\*|\n\s*\n)|^.*END\*?THE SMALL PRINT!.*$", re.I | re.M | re.S)
+STOP = re.compile(r"^\s*\*\*\* ?END OF (?:THIS|THE) PROJECT GUTENBERG E(?:BOOK|TEXT)|^\s*End of (?:the |this )?Project Gutenberg(?:'s|’s)? ", re.I | re.M)
+FIELD = re.compile(r"^(Title|Author|Language|Release Date):[ \t]*(.+(?:\n[ \t]+\S.*)*)", re.M)
+NUMBER = re.compile(r"\[E(?:Book|text) #(\d{1,7})\]", re.I)
+
+ROMAN = r"[IVXLC]{1,8}"
+ORDINAL = (
+    r"(?:ONE|TWO|THREE|FOUR|FIVE|SIX|SEVEN|EIGHT|NINE|TEN|ELEVEN|TWELVE|THIRTEEN|FOURTEEN|FIFTEEN|SIXTEEN|SEVENTEEN|EIGHTEEN|NINETEEN|TWENTY(?:-\w+)?"
+    r"|THE (?:FIRST|SECOND|THIRD|FOURTH|FIFTH|LAST)|FIRST|SECOND|THIRD|LAST|PREMIER|PREMIÈRE)"
+)
+COUNTED = rf"(?:{ROMAN}|\d{{1,3}}|{ORDINAL})"
+CHAPTER = re.compile(
+    rf"^(?:CHAPTER|CHAPITRE|ADVENTURE|STAVE|LETTER|CANTO|SCENE|KAPITEL|CAP[IÍ]TULO)\s+{COUNTED}\b(?!\s+(?:was|is|of this)\b|,? page).*$"
+    r"|^\w{3,20} KAPITEL\.?$",
+    re.I,
+)
+TITLED = re.compile(rf"^{ROMAN}(?:\.?[ \t]+|\.?[ \t]*[—–:-]+[ \t]*)[A-ZÀ-Þ\"“'‘][A-ZÀ-Þ0-9 ,.;:'’‘\"“”!?&()—–-]{{2,70}}$")
+LONE = re.compile(rf"^{ROMAN}\.?$")
+PART = re.compile(rf"^(?:BOOK|PART|VOLUME|ACT|BUCH|TEIL|LIVRE)\s+{COUNTED}\b.*$|^{COUNTED} (?:BOOK|PART|VOLUME|ACT|BUCH|TEIL)\b.*$")
+NAMED = re.compile(
+    r"^(?:(?:FIRST |SECOND )?EPILOGUE|PROLOGUE|PREFACE|FOREWORD|INTRODUCTION|INTRODUCTORY|CONCLUSION|AFTERWORD|APPENDI(?:X|CES)|NOTES|FOOTNOTES|BIBLIOGRAPHY"
+    r"|GLOSSARY|INDEX|CONTENTS|TABLE OF CONTENTS|LIST OF ILLUSTRATIONS|ILLUSTRATIONS)\b.{0,40}$"
+)
+APPARATUS = re.compile(r"^(?:INDEX|CONTENTS|TABLE OF CONTENTS|LIST OF ILLUSTRATIONS|ILLUSTRATIONS)\b")
+PAGED = re.compile(r"(?:\s{2,}|\.{2,}|\t)\s*\d{1,4}\s*$")
+REAL = 600
+"""Characters of prose that make a section one to be read; a heading with less behind it is a line of the contents, or a part's title."""
+LONG_BOOK, PART_SIZE = 60_000, 30_000
+"""A book without chapters is whole up to the first, else cut between paragraphs into parts of about the second."""
+
+
+@dataclass(frozen=True)
+class Book:
+    """What the frame of a Project Gutenberg text says, and what stands inside it."""
+
+    title: str | None
+    author: str | None
+    number: str | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stretch of a book: lines [start, end), its heading as one line, and which lines that is. `kind` is chapter, part, named or front."""
+
+    kind: str
+    title: str
+    start: int
+    end: int
+    prose: int = 0
+    heads: tuple[int, ...] = ()
+
+    def body(self, lines: list[str]) -> list[str]:
+        """The lines under the heading."""
+        return [lines[i] for i in range(self.start, self.end) if i not in self.heads]
+
+
+def unframe(text: str) -> Book:
+    """Cut the licence and header of a Project Gutenberg text; any other text is returned whole."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x0c", "\n")
+    start = START.search(text[:40_000])
+    head, body = (text[: start.start()], text[start.end() :]) if start else (text[:3000] if "Project Gutenberg" in text[:3000] else "", text)
+    stop = next((found for found in STOP.finditer(body) if found.start() > len(body) // 2), None)
+    body = body[: stop.start()] if stop else body
+    said = {key: " ".join(value.split()) for key, value in FIELD.findall(head)}
+    number = NUMBER.search(head)
+    return Book(said.get("Title"), said.get("Author"), number[1] if number else None, body)
+
+
+def sections(text: str) -> tuple[list[Section], list[str]]:
+    """Return the sections of a book in order, and its lines. A book without chapters has none but its front."""
+    lines = text.split("\n")
+    for pattern in ((CHAPTER, TITLED), (TITLED,), (LONE,)):
+        found = _without_contents(_headings(lines, pattern), lines)
+        chapters = [s for s in found if s.kind == "chapter" and s.prose >= REAL]
+        if len(chapters) >= 2 and sum(s.prose for s in chapters) >= 0.5 * _prose(lines, 0, len(lines)):
+            front = Section("front", "", 0, found[0].start, _prose(lines, 0, found[0].start))
+            return [front, *_under_parts(found, lines)], lines
+    return [Section("front", "", 0, len(lines), _prose(lines, 0, len(lines)))], lines
+
+
+def _headings(lines: list[str], patterns: tuple[re.Pattern[str], ...]) -> list[Section]:
+    """Every line that could be a heading, each up to the next."""
+    places = []
+    for i, line in enumerate(lines):
+        said = line.strip()
+        if not said or len(said) > 80 or PAGED.search(line) or (i > 0 and lines[i - 1].strip()):
+            continue
+        if any(pattern.match(said) for pattern in patterns):
+            alone = i + 1 >= len(lines) or not lines[i + 1].strip()
+            if alone or patterns[0] is CHAPTER:
+                places.append(("chapter", said, i))
+        elif PART.match(said):
+            places.append(("part", said, i))
+        elif NAMED.match(said) and said.upper() == said:
+            places.append(("named", said, i))
+    ends = [i for _, _, i in places[1:]] + [len(lines)] * bool(places)
+    return [Section(kind, said, i, end, _prose(lines, i + 1, end), (i,)) for (kind, said, i), end in zip(places, ends, strict=True)]
+
+
+def _prose(lines: list[str], start: int, end: int) -> int:
+    """Characters of lines that read on from line to line: not those of a list or a table of contents."""
+    total = 0
+    for i in range(start, end):
+        line = lines[i]
+        beside = (i > start and len(lines[i - 1].strip()) > 40) or (i + 1 < end and len(lines[i + 1].strip()) > 40)
+        if (beside or len(line) > 120) and not PAGED.search(line):
+            total += len(line.strip())
+    return total
+
+
+def _without_contents(found: list[Section], lines: list[str]) -> list[Section]:
+    """Leave out the lines of a table of contents: runs of chapters with no prose, and the last of each, which has what follows behind it."""
+    kept: list[Section] = []
+    run = 0
+    for i, section in enumerate(found):
+        short = section.prose < REAL and section.kind != "part"
+        run = 0 if APPARATUS.match(section.title) else run + short
+        follows = found[i + 1] if i + 1 < len(found) else None
+        again = any(_key(other) == _key(section) for other in found[i + 1 :])
+        if again and (short or section.kind == "part"):
+            continue
+        if short and section.kind == "chapter" and run >= 3:
+            continue
+        if not short and run >= 3 and section.kind == "chapter" and again and follows is not None:
+            run = 0
+            continue
+        run = run if short or section.kind == "part" else 0
+        kept.append(section)
+    ends = [section.start for section in kept[1:]] + [len(lines)] * bool(kept)
+    return [replace(s, end=end, prose=_prose(lines, s.start + 1, end)) for s, end in zip(kept, ends, strict=True)]
+
+
+def _key(section: Section) -> str:
+    return re.sub(r"\W+", " ", section.title.lower()).strip()
+
+
+def _is_read(section: Section, lines: list[str]) -> bool:
+    """Whether there is prose under a heading, not a list with a few long lines."""
+    return section.prose >= max(REAL, 0.5 * sum(len(line.strip()) for line in lines[section.start : section.end]))
+
+
+def _under_parts(found: list[Section], lines: list[str]) -> Iterator[Section]:
+    """Join a part's heading to the title of the chapter behind it; a part with prose of its own is a section."""
+    above, held = "", None
+    for section, follows in zip(found, [*found[1:], None], strict=True):
+        bare = not _is_read(section, lines) and not APPARATUS.match(section.title)
+        opened = section.kind == "chapter" and follows is not None and follows.kind == "named" and not APPARATUS.match(follows.title)
+        if bare and (section.kind in ("part", "named") or opened):
+            listed = sum(map(len, lines[section.start : section.end])) > 2 * REAL  # a list of what is in the part, not words about it
+            above, held = section.title, section if held is None or listed else replace(held, end=section.end, heads=held.heads + section.heads)
+            held = None if listed else held
+            continue
+        title = f"{above}, {section.title}" if above and (section.kind == "chapter" or held is not None) else section.title
+        if held is not None:
+            section = replace(section, start=held.start, heads=held.heads + section.heads)
+        yield replace(section, title=" ".join(title.split()))
+        held, above = None, above if section.kind == "chapter" else ""
+    if held is not None:
+        yield held
+
+
+def paragraphs(lines: list[str]) -> list[str]:
+    """Return the blocks between blank lines; prose that was wrapped by hand becomes one line, verse and tables stay."""
+    blocks: list[list[str]] = [[]]
+    for line in lines:
+        if line.strip():
+            blocks[-1].append(line.rstrip())
+        elif blocks[-1]:
+            blocks.append([])
+    return [_joined(block) for block in blocks if block]
+
+
+def _joined(block: list[str]) -> str:
+    inner = sorted(len(line.strip()) for line in block[:-1])
+    indents = [len(line) - len(line.lstrip()) for line in block]
+    even = bool(inner) and max(indents[1:]) - min(indents[1:]) <= 2 and not any("|" in line for line in block)
+    wrapped = even and inner[len(inner) // 2] >= 50 and inner[0] >= 30
+    if not wrapped:
+        return block[0].strip() if len(block) == 1 else "\n".join(line[min(indents) :] for line in block)
+    text = block[0].strip()
+    for line in block[1:]:
+        text += line.strip() if text.endswith(("-", "—")) and not text.endswith(" -") else f" {line.strip()}"
+    return text
+
+
+def parts(blocks: list[str], size: int = PART_SIZE) -> list[list[str]]:
+    """Cut paragraphs into parts of about equal length near `size` characters."""
+    total = sum(map(len, blocks))
+    count = max(1, round(total / size))
+    out: list[list[str]] = [[]]
+    done = 0
+    for block in blocks:
+        if done >= total * len(out) / count and out[-1]:
+            out.append([])
+        out[-1].append(block)
+        done += len(block)
+    return out

@@ -1,0 +1,122 @@
+"""What encoding some bytes are in: what they prove, then what is declared, then a guess.
+
+The order is not a browser's. Bytes that decode as UTF-8 and hold a multi-byte character are UTF-8 whatever is declared
+(pages are saved and served again under wrong labels far more often than another encoding happens to be valid UTF-8).
+"""
+
+import codecs
+import re
+
+from charset_normalizer import from_bytes
+
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+WIDER = {
+    "ascii": "cp1252", "iso8859-1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874", "gb2312": "gb18030", "gbk": "gb18030",
+    "shift_jis": "cp932", "euc_kr": "cp949", "johab": "cp949", "big5": "big5hkscs",
+}  # fmt: skip
+"""What pages mean by a label: the WHATWG Encoding Standard's supersets, by Python's names."""
+STATEFUL = ("iso2022_jp", "iso2022_kr", "hz", "utf-7")
+"""Encodings whose bytes are all ASCII: they are UTF-8 too, so their label must be believed first."""
+META = re.compile(rb"""<meta[^>]{0,400}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.\-]{2,40})""", re.I)
+XML = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9_:.\-]{2,40})""")
+HEAD = 4096
+SAMPLE = 16 << 10
+BAD = re.compile("[\ufffd\ue000-\uf8ff]")
+"""What comes of bytes that an encoding has no character for: the replacement, or one for private use."""
+BAD_SHARE = 0.01
+"""Undecodable characters that a text may hold: a cut in the middle of a character or a stray byte is no wrong charset."""
+STRAY_SHARE = 0.1
+"""Of the bytes that are not ASCII, as many may be wrong and the text still be UTF-8; of another encoding's, nearly all would be."""
+FEW = 64
+"""Fewer bytes beyond ASCII are no evidence for a rare encoding against the commonest one."""
+FOREIGN_SHARE = 0.3
+"""Of a Western European text's letters, fewer than this are accented: more means that the label is wrong."""
+
+
+def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
+    """Return (text, encoding). `declared` is what came with the bytes, such as an HTTP header; a BOM, `<?xml` and `<meta` are looked at here.
+
+    Raises UnicodeError when no encoding makes sense of the bytes.
+    """
+    for bom, name in BOMS:
+        if data.startswith(bom):
+            return data.decode(name, "replace").removeprefix("\ufeff"), name
+    labels = [codec for label in (declared, _label(XML, data), _label(META, data)) if (codec := _codec(label))]
+    for name in labels:
+        if name in STATEFUL:
+            return data.decode(name, "replace"), name
+    if _is_utf8(data):
+        return data.decode("utf-8", "replace"), "utf-8"
+    for name in labels:
+        text = _decoded(data, name)
+        if text is not None and not (name in ("cp1252", "cp1254") and _is_foreign(text)):
+            return text, name
+    for name in _guesses(data):
+        text = _decoded(data, name)
+        if text is not None:
+            return text, name
+    raise UnicodeError(f"neither UTF-8 nor {', '.join(dict.fromkeys(labels)) or 'any encoding that fits'}")
+
+
+def _label(pattern: re.Pattern[bytes], data: bytes) -> str | None:
+    found = pattern.search(data[:HEAD])
+    return found[1].decode("ascii") if found else None
+
+
+def _codec(label: str | None) -> str | None:
+    """Python's name of a label, widened; None for one that is not known or not of text. A page that can say utf-16 is not in it."""
+    try:
+        info = codecs.lookup((label or "").strip().strip("\"'").lower())
+    except (LookupError, UnicodeError, ValueError):
+        return None
+    if not getattr(info, "_is_text_encoding", True) or info.name in ("utf-8", "utf-16", "utf-32"):
+        return None
+    return WIDER.get(info.name, info.name)
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Whether the bytes are UTF-8, but for a character cut at the end and a stray byte among many good ones."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        cut = error.reason == "unexpected end of data" and error.end >= len(data) - 3
+        return cut or data.decode("utf-8", "replace").count("\ufffd") <= STRAY_SHARE * _high(data)
+    return True
+
+
+def _decoded(data: bytes, name: str) -> str | None:
+    try:
+        text = data.decode(name, "replace")
+    except (LookupError, UnicodeError):
+        return None
+    bad = len(BAD.findall(text))
+    return text if bad <= max(BAD_SHARE * len(text), 2) and bad <= 0.2 * _high(data) + 2 else None
+
+
+def _high(data: bytes | bytearray) -> int:
+    """How many bytes are not ASCII."""
+    return len(data.translate(None, bytes(range(128))))
+
+
+def _is_foreign(text: str) -> bool:
+    """Whether a text read as Western European has letters that such texts do not have: another encoding read wrongly."""
+    visible = re.sub(r"<[^>]*>", " ", text[: 8 * SAMPLE])
+    letters = sum(map(str.isalpha, visible))
+    accented = sum(char > "\x7f" and char.isalpha() for char in visible)
+    return accented > FOREIGN_SHARE * max(letters, 40)
+
+
+def _guesses(data: bytes) -> list[str]:
+    """Encodings that fit, likeliest first, from the lines that are not ASCII: a whole page takes seconds."""
+    lines = (line for line in data.splitlines() if not line.isascii())
+    sample = bytearray()
+    for line in lines:
+        sample += re.sub(rb"<[^>]*>", b" ", line) + b"\n"
+        if len(sample) >= SAMPLE:
+            break
+    few = ["cp1252"] if _high(sample) < FEW and not _is_foreign(sample.decode("cp1252", "replace")) else []
+    found = from_bytes(bytes(sample[:SAMPLE]))
+    return few + [WIDER.get(name, name) for match in list(found)[:3] if (name := codecs.lookup(match.encoding).name) not in ("utf-8", "ascii")]

@@ -1,0 +1,123 @@
+"""XML read safely, and a text put together from it: blocks, and the places where something was left out.
+
+Nothing outside the bytes is read: no DTD, no network. A document that declares entities of its own is refused, since those
+are how a page of XML becomes a gigabyte; depth and node size stay under the parser's own limits.
+"""
+
+import hashlib
+import html.entities
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from lxml import etree
+
+MAX_BYTES = 64 << 20
+BREAK = "\x0b"
+"""A line break that stands (verse), in a text in the making; XML cannot hold one."""
+PLACE = "\ue000"
+"""Stands in a text in the making where something was left out; a private-use character, taken out of what is read."""
+UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
+"""Characters that only tell a typesetter where a line may break."""
+NAMED = {name.rstrip(";"): char for name, char in html.entities.html5.items() if name.endswith(";")}
+PREDEFINED = ("amp", "lt", "gt", "quot", "apos")
+
+
+def parser(**more: Any) -> dict[str, Any]:
+    """Return the settings under which any XML is read here."""
+    return {"resolve_entities": False, "no_network": True, "load_dtd": False, "dtd_validation": False, "huge_tree": False, "remove_pis": True, **more}
+
+
+def parse(data: bytes, *, recover: bool = False) -> etree._Element:
+    """Return the root of an XML document. Raises ValueError with a reason: `too_large`, `entities` or `not_xml`.
+
+    Named HTML entities (&nbsp;) become their characters: documents use them and leave them to a DTD that is not read.
+    """
+    if len(data) > MAX_BYTES:
+        raise ValueError("too_large")
+    head = data[: data.find(b"<", data.find(b"]>")) + 1 or 4096] if b"<!DOCTYPE" in data[:4096] else b""
+    if b"<!ENTITY" in head or b"<!ENTITY" in data[:65536]:
+        raise ValueError("entities")
+    data = re.sub(rb"&([A-Za-z][A-Za-z0-9]{1,31});", _character, data)
+    try:
+        root = etree.fromstring(data, etree.XMLParser(**parser(recover=recover, remove_comments=True)))
+    except etree.XMLSyntaxError as error:
+        raise ValueError(f"not_xml: {error}") from None
+    if root is None:
+        raise ValueError("not_xml: empty")
+    return root
+
+
+def _character(found: re.Match[bytes]) -> bytes:
+    name = found[1].decode("ascii")
+    if name in PREDEFINED:
+        return found[0]
+    if name not in NAMED:  # defined in a DTD that is not read: it stays to be seen
+        return b"&amp;" + found[1] + b";"
+    return "".join(f"&#{ord(char)};" for char in NAMED[name]).encode()
+
+
+def tag(element: etree._Element) -> str:
+    """An element's name without its namespace; empty for a comment or an entity."""
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+class Draft:
+    """A text in the making. What is left out is counted in `media`, with its place once the text is done."""
+
+    def __init__(self) -> None:
+        self.blocks: list[str] = []
+        self._held = ""
+        self._left_out: list[dict[str, Any]] = []
+
+    def block(self, text: str, prefix: str = "") -> None:
+        """Add a paragraph, a heading or an item; nothing for one without text."""
+        text = "\n".join(flat(line) for line in text.split(BREAK)).strip()
+        if text.strip(PLACE + " "):
+            self.blocks.append(self._held + prefix + text)
+            self._held = ""
+        else:
+            self._hold(text.replace(" ", ""))
+
+    def leave_out(self, element: etree._Element, mime: str, uri: str | None = None) -> str:
+        """Note that `element` is not in the text. Returns what must stand in its place."""
+        sha = hashlib.sha256(etree.tostring(element, with_tail=False)).hexdigest()
+        self._left_out.append({"uri": uri, "sha": sha, "mime": mime})
+        return PLACE
+
+    def cut(self, element: etree._Element, mime: str, uri: str | None = None) -> None:
+        """Leave out a block."""
+        self._hold(self.leave_out(element, mime, uri))
+
+    def _hold(self, place: str) -> None:
+        if self.blocks and not self._held:
+            self.blocks[-1] += place
+        else:
+            self._held += place
+
+    def take(self, other: "Draft", prefix: str) -> None:
+        """Add what another draft holds as one block, such as the paragraphs of a list's item."""
+        self._left_out += other._left_out
+        self.block(" ".join(other.blocks) + other._held, prefix)
+
+    def finish(self) -> tuple[str, list[dict[str, Any]]]:
+        """Return the text and its media, each with a span where start = end is the place it was taken from."""
+        whole = "\n\n".join(self.blocks) + self._held
+        text, media, at = [], [], 0
+        for piece, gone in zip(whole.split(PLACE), [*self._left_out, None], strict=True):
+            text.append(piece)
+            at += len(piece)
+            if gone is not None:
+                media.append({**gone, "span": {"start": at, "end": at}})
+        return "".join(text), media
+
+
+def flat(text: str) -> str:
+    """One line with single spaces; a place takes the space after it along, so that none is doubled."""
+    text = " ".join(text.translate(UNSEEN).split())
+    return re.sub(rf" ((?:{PLACE} ?)+)", lambda found: " " + found[1].replace(" ", ""), text) if PLACE in text else text
+
+
+def words_of(elements: Iterable[etree._Element]) -> str:
+    """All the text inside some elements, as one line."""
+    return flat(" ".join("".join(element.itertext()) for element in elements))

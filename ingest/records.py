@@ -1,0 +1,282 @@
+"""Where the records of a WARC file begin and end, also in a file that is cut short, spoilt or lies about its lengths.
+
+FastWARC stops at the first fault and believes every Content-Length. So the records are framed here, each with its own bytes
+or its fault, and FastWARC reads what is inside one. A gzip member begins with a record, whatever was said before it; inside a
+member, and in a plain file, a record's end is believed if blank lines stand behind it, and the next is looked for if not.
+"""
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+MAX_RECORD = 64 << 20
+"""Bytes of a record at most, expanded; larger ones are refused and passed over."""
+MAX_HEADER = 64 << 10
+MAX_RATIO = 600
+"""A gzip member that grew past MAX_RECORD and by more than this is a bomb and not read on. Text reaches 20, blanks 1030."""
+CHUNK = 64 << 10
+GZIP = b"\x1f\x8b\x08"
+VERSION = b"WARC/"
+NEXT = re.compile(rb"(?:\r?\n){2}(?=WARC/[01]\.\d\d?\r?\n)")
+LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,18})[ \t]*\r?$", re.I | re.M)
+BLANK = re.compile(rb"[\r\n\0]*")
+HEAD_END = re.compile(rb"\r?\n\r?\n")
+CUT = "the file ends inside it"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One record: its own bytes, or why there are none to use.
+
+    `offset` and `length` count in the file. Where a gzip member holds several records they count in the expanded stream.
+    Faults are `corrupt_record`, `wrong_length`, `truncated` and `too_large`.
+    """
+
+    offset: int
+    length: int
+    data: bytes
+    fault: str | None = None
+    error: str = ""
+
+
+def frames(path: str) -> Iterator[Frame]:
+    """Yield the records of a WARC file, plain or gzip, whatever state it is in."""
+    with open(path, "rb") as file:
+        if file.read(2) == GZIP[:2]:
+            yield from _members(file)
+        else:
+            yield from _Records(_Plain(file), 0, 0).frames()
+
+
+def _members(file: BinaryIO) -> Iterator[Frame]:
+    """Each gzip member is read on its own. One that breaks off is passed over to the next that begins with a record."""
+    offset, expanded = 0, 0
+    while True:
+        file.seek(offset)
+        head = file.read(4096)
+        if not head.strip(b"\0"):
+            return
+        if not head.startswith(GZIP):
+            end = _next_member(file, offset + 1)
+            yield Frame(offset, end - offset, b"", "corrupt_record", f"no gzip member but {head[:8]!r}")
+            offset = end
+            continue
+        file.seek(offset)
+        member = _Member(file, offset)
+        records = _Records(member, offset, expanded)
+        yield from records.frames()
+        expanded = records.at
+        offset = member.end if member.fault is None else _next_member(file, offset + 1)
+
+
+def _next_member(file: BinaryIO, start: int) -> int:
+    """Return the offset of the next gzip member whose first bytes are a WARC record's; the file's end if there is none."""
+    held, base = b"", start
+    file.seek(start)
+    while chunk := file.read(1 << 20):
+        held += chunk
+        at = held.find(GZIP)
+        while at >= 0:
+            if len(held) - at < 4096:
+                held += file.read(4096)
+            if _opens(held[at : at + 4096]).startswith(VERSION):
+                return base + at
+            at = held.find(GZIP, at + 1)
+        base, held = base + len(held) - 2, held[-2:]
+    return file.seek(0, 2)
+
+
+def _opens(raw: bytes) -> bytes:
+    """The first bytes in a gzip member; none if it is no member or broken at once."""
+    try:
+        return zlib.decompressobj(31).decompress(raw, 64)
+    except zlib.error:
+        return b""
+
+
+class _Stream(Protocol):
+    """What records are read from. `fault` says why there is no more, if it was no clean end; `end` is the offset reached in the file."""
+
+    fault: str | None
+    end: int
+
+    def read(self) -> bytes: ...
+
+
+class _Plain:
+    """A file as it is."""
+
+    fault: str | None = None
+
+    def __init__(self, file: BinaryIO) -> None:
+        file.seek(0)
+        self.file, self.end = file, 0
+
+    def read(self) -> bytes:
+        chunk = self.file.read(CHUNK)
+        self.end += len(chunk)
+        return chunk
+
+
+class _Member:
+    """One gzip member, expanded as it is read, and those behind it that do not begin with a record: some tools cut anywhere."""
+
+    fault: str | None = None
+
+    def __init__(self, file: BinaryIO, offset: int) -> None:
+        self.file, self.end = file, offset
+        self._inflate, self._raw = zlib.decompressobj(31), b""
+        self._used = self._grown = 0
+
+    def read(self) -> bytes:
+        """Return the next expanded bytes; none at the end of the member, or where it breaks off."""
+        while self.fault is None and (not self._inflate.eof or self._goes_on()):
+            if not self._raw:
+                self._raw = self.file.read(CHUNK // 4)  # little: what an error takes along is lost
+            if not self._raw:
+                self.fault = CUT
+                break
+            try:
+                out = self._inflate.decompress(self._raw, 1 << 20)
+            except zlib.error as error:
+                self.fault = f"gzip: {error}"
+                break
+            rest = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
+            self._used += len(self._raw) - len(rest)
+            self._grown += len(out)
+            self.end += len(self._raw) - len(rest)
+            self._raw = rest
+            if self._grown > MAX_RECORD and self._grown > MAX_RATIO * self._used:
+                self.fault = "gzip: it expands without end"
+                break
+            if out:
+                return out
+        return b""
+
+
+    def _goes_on(self) -> bool:
+        """Whether the next member goes on with the record that this one left unfinished; then reading goes on in it."""
+        if len(self._raw) < 4096:
+            self._raw += self.file.read(4096)
+        opens = _opens(self._raw) if self._raw.startswith(GZIP) else b""
+        if not opens or opens.startswith(VERSION):
+            return False
+        self._inflate = zlib.decompressobj(31)
+        return True
+
+
+class _Records:
+    """The records of one stream. `at` counts expanded bytes from the start of the file."""
+
+    def __init__(self, stream: _Stream, offset: int, expanded: int) -> None:
+        self.stream, self.offset = stream, offset
+        self.first = self.at = self.base = expanded
+        self.held = bytearray()
+
+    def frames(self) -> Iterator[Frame]:
+        told = False
+        while self._skip_blank():
+            at = self.at
+            fault, data, error = self._record()
+            alone = at == self.first and not self._more(1)
+            start = self.offset if at == self.first else at
+            length = self.stream.end - self.offset if alone else self.at - at
+            told = told or fault is not None
+            yield Frame(start, length, data, fault, error)
+            self._forget()
+        if self.stream.fault == CUT and self.at == self.first:
+            yield Frame(self.offset, 0, b"", "truncated", CUT)
+        elif self.stream.fault not in (None, CUT) and not told:
+            yield Frame(self.offset, 0, b"", "corrupt_record", str(self.stream.fault))
+
+    def _record(self) -> tuple[str | None, bytes, str]:
+        """Read a record and go to the end of it; after a fault, to the next record. Returns (fault, data, error)."""
+        self._more(len(VERSION))
+        if self._slice(self.at, self.at + len(VERSION)) != VERSION:
+            said = bytes(self._slice(self.at, self.at + 16))
+            return self._fault(self.at, "corrupt_record", f"no WARC header but {said!r}")
+        head = self._find(HEAD_END, MAX_HEADER)
+        length = LENGTH.search(self._slice(self.at, head)) if head is not None else None
+        if head is None or length is None:
+            return self._fault(self.at, "corrupt_record", "no whole header with a Content-Length")
+        size = int(length[1])
+        if head - self.at + size > MAX_RECORD:
+            return self._fault(head, "too_large", f"{size} bytes")
+        self._more(head + size - self.at)
+        there = self.base + len(self.held) - head
+        if there < size:
+            lie = self._next(head) is not None or (isinstance(self.stream, _Member) and self.stream.fault is None)
+            return self._fault(head, "wrong_length" if lie else "truncated", f"{size} bytes are said to follow, {there} do")
+        if not self._ends(head + size):
+            return self._fault(head, "wrong_length", f"no record ends after {size} bytes")
+        data = bytes(self._slice(self.at, head + size))
+        self.at = head + size
+        if not self._skip_blank() and self.stream.fault not in (None, CUT):  # a member's checksum comes last and speaks of this record
+            return "corrupt_record", b"", str(self.stream.fault)
+        return None, data, ""
+
+    def _fault(self, search: int, fault: str, error: str) -> tuple[str, bytes, str]:
+        """Go to the next record behind `search`, however far that is."""
+        found = self._next(search)
+        while found is None:
+            keep = max(search, self.base + len(self.held) - 64)
+            if len(self.held) > 4 * CHUNK:
+                del self.held[: keep - self.base]
+                self.base = search = keep
+            more = self.stream.read()
+            if not more:
+                break
+            self.held += more
+            found = self._next(search)
+        self.at = self.base + len(self.held) if found is None else found
+        broken = self.stream.fault
+        if found is None and broken is not None and fault != "too_large":
+            return ("truncated" if broken == CUT else "corrupt_record"), b"", f"{error}; {broken}"
+        return fault, b"", error
+
+    def _more(self, count: int) -> bool:
+        """Have `count` bytes from here on, if there are so many."""
+        while self.base + len(self.held) - self.at < count:
+            chunk = self.stream.read()
+            if not chunk:
+                return False
+            self.held += chunk
+        return True
+
+    def _slice(self, start: int, stop: int) -> bytearray:
+        return self.held[start - self.base : stop - self.base]
+
+    def _find(self, pattern: re.Pattern[bytes], most: int) -> int | None:
+        """Where a pattern ends, at most `most` bytes from here."""
+        size = 4096
+        while True:
+            more = self._more(size)
+            found = pattern.search(self.held, self.at - self.base, self.at - self.base + most)
+            if found or not more or size >= most:
+                return self.base + found.end() if found else None
+            size *= 4
+
+    def _next(self, start: int) -> int | None:
+        found = NEXT.search(self.held, start - self.base)
+        return self.base + found.end() if found else None
+
+    def _ends(self, place: int) -> bool:
+        """Whether a record can end at a place: blank lines stand behind it, or the next record, or nothing."""
+        self._more(place - self.at + 16)
+        behind = bytes(self._slice(place, place + 16))
+        return behind.startswith(b"\r\n\r\n") or not behind.strip(b"\r\n\0") or behind.lstrip(b"\r\n").startswith(VERSION)
+
+    def _skip_blank(self) -> bool:
+        """Go past line ends; False when nothing stands behind them."""
+        while self._more(1):
+            self.at = self.base + BLANK.match(self.held, self.at - self.base).end()  # type: ignore[union-attr]  # it matches nothing too
+            if self.at < self.base + len(self.held):
+                return True
+        return False
+
+    def _forget(self) -> None:
+        if self.at - self.base > 4 * CHUNK:
+            del self.held[: self.at - self.base]
+            self.base = self.at

@@ -1,0 +1,117 @@
+"""Tables that are text already: JSON lines (also gzip) and Parquet, as documents, chats or pairs."""
+
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from catalog.errors import InputError, near
+from catalog.stage import Refused, source
+from ingest.shapes import COLUMNS, SHAPES, Unfit
+
+MAX_LINE = 64 << 20
+BATCH = 256
+JSON_LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json.gz")
+
+Numbered = tuple[int, int, Mapping[str, Any] | Refused]      # a row's number from 1, its bytes, itself
+
+
+@source(version=1)
+def read(path: str, *, columns: dict[str, str] | None = None, shape: str = "document") -> Iterator[dict[str, Any] | Refused]:
+    """Yield the rows of a table. `columns` is {ours: theirs}, `theirs` a path with dots in nested rows; without it equal names are taken.
+
+    A row's place is its number from 1. Reasons: `bad_json`, `too_large`, `truncated`, `corrupt_table`, and those of its shape:
+    `no_text`, `bad_row`, `no_assistant`, `no_preference`. Raises InputError for a column that is not there, naming the nearest.
+    """
+    name = os.path.basename(path)
+    _check_ours(columns or {}, shape, path)
+    rows = _parquet(path) if name.endswith(".parquet") else _lines(path) if name.endswith(JSON_LINES) else None
+    if rows is None:
+        raise InputError(f"{path}: tables reads {', '.join(JSON_LINES[:2])} and .parquet")
+    checked, kind = not columns, "application/parquet" if name.endswith(".parquet") else "application/jsonl"
+    for number, size, row in rows:
+        if isinstance(row, Refused):
+            yield row
+            continue
+        if not checked and columns:
+            _check_theirs(columns, row, path)
+            checked = True
+        ours = {mine: _at(row, theirs) for mine, theirs in columns.items()} if columns else row
+        try:
+            yield {**SHAPES[shape](ours), "offset": number, "length": size, "content_type": kind}
+        except Unfit as unfit:
+            yield Refused(f"{name}#{number}", unfit.args[0], f"row {number}: {unfit.args[1]}", number)
+
+
+def _check_ours(columns: dict[str, str], shape: str, path: str) -> None:
+    if shape not in SHAPES:
+        raise InputError(f"{path}: as: {shape!r}{near(shape, SHAPES)}")
+    for mine in columns:
+        if mine not in COLUMNS[shape]:
+            raise InputError(f"{path}: columns: a {shape} has no {mine!r}{near(mine, COLUMNS[shape])}")
+
+
+def _check_theirs(columns: dict[str, str], row: Mapping[str, Any], path: str) -> None:
+    """The first row stands for all: a name that is not in it is a mistake of the recipe; a later row may lack one."""
+    for mine, theirs in columns.items():
+        if theirs not in row and theirs.partition(".")[0] not in row:
+            raise InputError(f"{path}: columns: {mine}: the table has no {theirs!r}{near(theirs, row)}")
+
+
+def _at(row: Mapping[str, Any], trail: str) -> Any:
+    if trail in row:
+        return row[trail]
+    value: Any = row
+    for key in trail.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _lines(path: str) -> Iterator[Numbered]:
+    """JSON lines. A line that is not JSON is refused by its number; a gzip that breaks off gives what was read."""
+    name, number = os.path.basename(path), 0
+    with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+        while True:
+            number += 1
+            try:
+                line = file.readline(MAX_LINE + 1)
+                whole = len(line) <= MAX_LINE
+                while not whole and line and not line.endswith(b"\n"):
+                    line = file.readline(MAX_LINE)
+            except (EOFError, OSError, zlib.error) as error:
+                reason = "truncated" if isinstance(error, EOFError) else "corrupt_table"
+                yield number, 0, Refused(f"{name}#{number}", reason, f"line {number}: {error}", number)
+                return
+            if not whole:
+                yield number, 0, Refused(f"{name}#{number}", "too_large", f"line {number} has more than {MAX_LINE} bytes", number)
+            elif not line:
+                return
+            elif line.strip():
+                yield number, len(line), _parsed(line, name, number)
+
+
+def _parsed(line: bytes, name: str, number: int) -> Mapping[str, Any] | Refused:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return Refused(f"{name}#{number}", "bad_json", f"line {number}: {error}", number)
+    if not isinstance(row, dict):
+        return Refused(f"{name}#{number}", "bad_json", f"line {number}: {type(row).__name__}, not an object", number)
+    return row
+
+
+def _parquet(path: str) -> Iterator[Numbered]:
+    name, number = os.path.basename(path), 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, 0, row
+    except (pa.ArrowInvalid, OSError) as error:
+        yield number + 1, 0, Refused(f"{name}#{number + 1}", "corrupt_table", f"after row {number}: {error}", number + 1)

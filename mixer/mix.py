@@ -1,0 +1,221 @@
+"""Freezing a mixture: a tokenizer, shards, a hold-out, a plan, and the run folder that training reads. And the plan alone."""
+
+import math
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from catalog import spans
+from catalog.errors import InputError, RecipeError, near
+from catalog.files import Annotation, Snapshot, address, read
+from catalog.progress import Meter
+from catalog.schema import BYTES_A_TOKEN
+from catalog.written import size
+from mixer import lock as locks
+from mixer import mixture
+from mixer.frozen import NOTHING, Frozen, Given, counts, gather, listed, lock_of, lock_phases, sources, tables
+from mixer.holdout import hold_out as choose_held_out
+from mixer.mixture import Phase, Planned, Supply
+from mixer.sampling import BYTES, texts
+from mixer.shards import Shard, build, edits, verdict
+from mixer.tokenizer import VERSION, identity, load, train
+
+BY = ("domain", "dataset")
+
+Phases = Sequence[Mapping[str, Any]]
+Documents = dict[str, pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A mixture as far as it is known before anything is tokenised: tokens are estimated from bytes."""
+
+    planned: tuple[Planned, ...]
+    supplies: tuple[Supply, ...]
+    shard_bytes: int
+    short: str | None
+
+
+def freeze(
+    lake_root: str,
+    snapshots: Mapping[str, Snapshot],
+    *,
+    tokenizer: Mapping[str, Any],
+    budget: int,
+    phases: Phases,
+    seed: int,
+    run_folder: str,
+    name: str,
+    by: str = "domain",
+    context: int = 1024,
+    hold_out: float = 0.0,
+    max_epochs: float | Mapping[str, float] = 4,
+    threads: int | None = None,
+    meter: Meter | None = None,
+) -> Frozen:
+    """Freeze a mixture of snapshots (by the names that the recipe gives them) into a run folder.
+
+    What was done before is found by its address: trained tokenizers under lake/models, shards under lake/shards. The run
+    folder gets tokenizer/, documents/, lock.json and last lock.sha256. Raises RecipeError and InputError, each naming the fix.
+    """
+    where = f"mix.{name}: "
+    plan(snapshots, budget=budget, phases=phases, name=name, by=by, context=context)  # names and weights, before the work
+    opened = load(_tokenizer(lake_root, snapshots, tokenizer, seed, where), threads)
+    frame, shards = gather({one: build(snapshot, opened, meter) for one, snapshot in snapshots.items()})
+    if not frame.height:
+        raise InputError(f"{where}no text is left of {', '.join(snapshots)}; look at what the policy cuts")
+    held = choose_held_out(frame, hold_out, seed)
+    left = _by(frame.filter(~pl.Series(held.chosen)), by)
+    names = sorted(frame[by].unique())
+    resolved = mixture.phases(phases, names, budget, context, where)
+    used = [i for i in range(len(names)) if any(phase.weights[i] > 0 for phase in resolved)]
+    resolved = [Phase(phase.samples, tuple(phase.weights[i] for i in used)) for phase in resolved]
+    empty = frame.clear()
+    found = [(_supply(names[i], left.get(names[i], empty), context), left.get(names[i], empty)) for i in used]
+    supplies = [supply for supply, _ in found]
+    mixture.check_supply(supplies, resolved, context, max_epochs, where)
+
+    lock = lock_of(
+        "lm", opened, [snapshot.name for snapshot in snapshots.values()],
+        seed=seed, context=context, samples=sum(phase.samples for phase in resolved),
+        sources=sources(run_folder, found, resolved, shards), phases=lock_phases(resolved, [s.name for s in supplies]),
+        held_out=_held_out(run_folder, frame.filter(pl.Series(held.chosen)), shards, context), root=locks.root_from(lake_root, run_folder),
+    )  # fmt: skip
+    sha = locks.freeze(run_folder, lock, opened.folder)
+    planned = mixture.plan(supplies, resolved, context)
+    return Frozen(lock, sha, tuple(planned), counts(frame, held.chosen), _dropped(shards), _notes(held.without), tables(name, lock, sha, planned))
+
+
+def plan(
+    snapshots: Mapping[str, Snapshot],
+    *,
+    budget: int,
+    phases: Phases,
+    name: str,
+    by: str = "domain",
+    context: int = 1024,
+    hold_out: float = 0.0,
+    max_epochs: float | Mapping[str, float] = 4,
+    bytes_a_token: float = BYTES_A_TOKEN,
+) -> Plan:
+    """Return what `freeze` would plan, with tokens estimated from the bytes that the policy keeps; writes nothing.
+
+    `short` is the error that freeze would raise if the estimate holds. Raises RecipeError as freeze does.
+    """
+    where = f"mix.{name}: "
+    _check(snapshots, by, where)
+    sizes = _kept_bytes(snapshots, by)
+    if not sizes:
+        raise InputError(f"{where}nothing is kept of {', '.join(snapshots)}; look at what the policy drops with `headrace show DATASET --dropped REASON`")
+    tokens = {one: int(kept * (1 - hold_out) / bytes_a_token) for one, (kept, _) in sizes.items()}
+    supplies = [Supply(one, sizes[one][1], tokens[one], mixture.rows(tokens[one], context)) for one in sorted(sizes)]
+    resolved = mixture.phases(phases, [supply.name for supply in supplies], budget, context, where)
+    short = None
+    try:
+        mixture.check_supply(supplies, resolved, context, max_epochs, where)
+    except InputError as error:
+        short = str(error)
+    total = sum(kept for kept, _ in sizes.values())
+    return Plan(tuple(mixture.plan(supplies, resolved, context)), tuple(supplies), math.ceil(total / bytes_a_token) * 2, short)
+
+
+def _check(snapshots: Mapping[str, Snapshot], by: str, where: str) -> None:
+    if by not in BY:
+        raise RecipeError(f"{where}by: {by!r}{near(by, BY)}")
+    if not snapshots:
+        raise RecipeError(f"{where}from: names nothing to mix")
+    for name, snapshot in snapshots.items():
+        if snapshot.shape != "document":
+            raise RecipeError(f"{where}{name} holds {snapshot.shape}s, not documents; train on it with `on: {{{name}: 1}}`")
+
+
+def _kept_bytes(snapshots: Mapping[str, Snapshot], by: str) -> dict[str, tuple[int, int]]:
+    """Return the bytes and documents that policies keep, by source; text is read only where no verdict counts its bytes."""
+    frames = []
+    for name, snapshot in snapshots.items():
+        kept = verdict(snapshot)
+        for file in snapshot.files:
+            if kept in [a.family for a in file.annotations]:
+                rows = read(file, ["domain"], [kept]).filter(pl.col(kept).struct.field("kept"))
+                rows = rows.select("domain", bytes=pl.col(kept).struct.field("bytes"))
+            else:
+                rows = read(file, ["domain", "text"]).select("domain", bytes=pl.col("text").str.len_bytes().cast(pl.Int64))
+            frames.append(rows.select("bytes", domain=pl.col("domain").fill_null("none"), dataset=pl.lit(name)))
+    found = pl.concat(frames).group_by(by).agg(pl.col("bytes").sum(), pl.len().alias("n")) if frames else pl.DataFrame({by: [], "bytes": [], "n": []})
+    return {str(one): (int(total), int(n)) for one, total, n in found.select(by, "bytes", "n").iter_rows()}
+
+
+def _tokenizer(lake_root: str, snapshots: Mapping[str, Snapshot], given: Mapping[str, Any], seed: int, where: str) -> str:
+    """Return the folder of the tokenizer that a recipe asks for, training it where no one has."""
+    if set(given) not in ({"train"}, {"from"}):
+        raise RecipeError(f"{where}tokenizer: write {{train: {{vocab: 4096}}}} or {{from: PATH or MODEL}}")
+    if "from" in given:
+        places = [str(given["from"]), os.path.join(lake_root, "models", str(given["from"]))]
+        found = next((place for place in places if os.path.isfile(os.path.join(place, "tokenizer.json"))), None)
+        if found is None:
+            raise InputError(f"{where}tokenizer: no tokenizer.json in {' or '.join(places)}")
+        return found
+    knobs = {name: size(value, f"{where}tokenizer: ") for name, value in {"bytes": BYTES, **(given["train"] or {})}.items()}
+    if set(knobs) != {"vocab", "bytes"}:
+        raise RecipeError(f"{where}tokenizer: train: takes vocab: and bytes: (of text, {BYTES:,} unless given)")
+    made_of = [a for snapshot in snapshots.values() for file in snapshot.files for a in (file.id, *_read(snapshot, file.annotations))]
+    asked = {**knobs, "seed": seed, "spans": [edits(snapshot) for snapshot in snapshots.values()]}
+    folder = os.path.join(lake_root, "models", f"tokenizer-{address('', 'mixer.tokenizer', asked, VERSION, None, made_of)}")
+    if not os.path.isfile(os.path.join(folder, "tokenizer.json")):
+        _train(folder, snapshots, knobs, seed)
+    return folder
+
+
+def _read(snapshot: Snapshot, annotations: Sequence[Annotation]) -> list[str]:
+    """Return the addresses of what was read beside the text of a file."""
+    wanted = (verdict(snapshot), *spans.families(edits(snapshot)))
+    return sorted(a.address for a in annotations if a.family in wanted)
+
+
+def _train(folder: str, snapshots: Mapping[str, Snapshot], knobs: Mapping[str, int], seed: int) -> None:
+    """Train a tokenizer in a folder of its own and give it its name when it is whole."""
+    work = f"{os.path.dirname(folder)}/.{os.path.basename(folder)}.{uuid.uuid4().hex[:8]}.tmp"
+    train(texts(snapshots, knobs["bytes"], seed), knobs["vocab"], work)
+    try:
+        os.rename(work, folder)
+    except OSError:  # another process was first; the same texts gave it the same file
+        identity(folder)
+        shutil.rmtree(work)
+
+
+def _by(frame: pl.DataFrame, by: str) -> Documents:
+    """Return the documents of each source."""
+    return {str(key[0]): rows for key, rows in frame.partition_by(by, as_dict=True, maintain_order=True).items()}
+
+
+def _supply(name: str, documents: pl.DataFrame, context: int) -> Supply:
+    tokens = int(documents["tokens"].sum())
+    return Supply(name, documents.height, tokens, mixture.rows(tokens, context))
+
+
+def _held_out(run_folder: str, documents: pl.DataFrame, shards: Sequence[Shard], context: int) -> Given:
+    """Write the hold-out's documents, domain by domain; return what the lock says of it.
+
+    It keeps the context that it is read in, so that a model tuned later is judged on the same rows.
+    """
+    if not documents.height:
+        return dict(NOTHING)
+    ordered = documents.sort("domain", "shard", "row")
+    by = ordered.group_by("domain", maintain_order=True).agg(
+        pl.len().cast(pl.Int64).alias("documents"), pl.col("tokens").sum(), bytes=pl.col("n_bytes").sum()
+    )
+    return {**listed(run_folder, ordered, shards), "domains": by.rename({"domain": "name"}).to_dicts(), "context": context}
+
+
+def _dropped(shards: Sequence[Shard]) -> dict[str, int]:
+    found = pl.concat([shard.dropped() for shard in shards]).group_by("reason").len().sort("reason")
+    return {str(reason): int(n) for reason, n in found.iter_rows()}
+
+
+def _notes(without: Sequence[str]) -> tuple[str, ...]:
+    return (f"nothing is held out of {', '.join(without)}: each is too few groups of hosts, files and duplicates",) if without else ()

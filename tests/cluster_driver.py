@@ -1,0 +1,71 @@
+"""A driver, as a user would start one somewhere: curates some data files on a master and says where the annotations lie.
+
+`python cluster_driver.py ORDER.json ANSWER.json`; it is run from a folder that is not ours.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from catalog.errors import HeadraceError
+from catalog.parts import Stage
+from catalog.spark import map_files, session
+from catalog.stage import Bound, bind, find
+from curate import annotate, duplicates, verdicts
+from curate.corpus import as_file
+from curate.policy import load
+from headrace.ship import send
+
+STAGES = ("gopher.signals", "c4.signals", "fineweb.signals")
+
+
+def stages() -> list[Stage]:
+    """The stages that both the cluster and this machine run."""
+    return [Stage(name, bind(find("curate", name), {}, ""), name.partition(".")[0], None) for name in STAGES]
+
+
+def jobs() -> list[Bound]:
+    return [bind(find("curate", "exact.job"), {}, ""), bind(find("curate", "minhash.job"), {}, "")]
+
+
+def curate(files: Any, folder: str, policy: str, **hands: Any) -> dict[str, Any]:
+    """Signals, duplicates, verdicts. Returns the annotations' paths by family, and the counts."""
+    limit = {"polars_rows": 0} if hands.get("spark") is not None else {}
+    done = annotate.run(files, stages(), folder, dataset="made", **hands)
+    found = duplicates.find(done.files, jobs(), folder, **hands, **limit)
+    files = [_with(file, found.annotations[file.id]) for file in done.files]
+    judged = verdicts.judge(files, load(policy), folder, **hands)
+    files = [_with(file, judged.annotations[file.id]) for file in files]
+    paths: dict[str, list[str]] = {}
+    for file in files:
+        for annotation in file.annotations:
+            paths.setdefault(annotation.family, []).append(f"{file.root}/{annotation.path}")
+    return {"paths": paths, "metrics": found.metrics, "kept": judged.kept, "reasons": judged.reasons, "bands": list(found.bands)}
+
+
+def _with(file: Any, annotation: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(file, annotations=(*file.annotations, annotation))
+
+
+def main(order_file: str, answer_file: str) -> None:
+    order = json.loads(Path(order_file).read_text())
+    spark = session(order["conf"], order["master"])
+    answer: dict[str, Any] = {}
+    try:
+        if order["ship"]:
+            answer["zip"] = str(send(spark, order["extra"]))
+        if "function" in order:
+            answer["results"] = list(map_files(order["function"], order["tasks"], spark=spark))
+        else:
+            answer |= curate([as_file(file) for file in order["files"]], order["folder"], order["policy"], spark=spark)
+    except HeadraceError as error:
+        answer["error"] = [type(error).__name__, str(error)]
+    Path(answer_file).write_text(json.dumps(answer))
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

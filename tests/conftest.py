@@ -1,0 +1,54 @@
+"""What every test stands on: one thread a library, the labelled data, the oracles' environment."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+signal.signal(signal.SIGINT, signal.default_int_handler)      # a script that runs the tests in its background hands it on ignored
+
+HOME = Path(__file__).resolve().parent.parent
+THREADS = ("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS", "TOKENIZERS_PARALLELISM")
+for variable in THREADS:                                     # before any of them is imported: each reads it once
+    os.environ.setdefault(variable, "false" if variable == "TOKENIZERS_PARALLELISM" else "1")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH", "")]))      # of the processes that tests start
+
+
+def absent(what: str) -> None:
+    """A thing that must be there in a continuous build, or where HEADRACE_DATA is set; elsewhere the test is skipped by its name."""
+    if os.environ.get("CI", "").lower() == "true" or "HEADRACE_DATA" in os.environ:
+        pytest.fail(f"missing: {what}")
+    pytest.skip(f"missing: {what}")
+
+
+@pytest.fixture(scope="session")
+def data() -> Callable[[str], Path]:
+    """`data("langid/labels.jsonl")` is that file or folder under HEADRACE_DATA."""
+
+    def find(name: str) -> Path:
+        folder = os.environ.get("HEADRACE_DATA", "")
+        if not folder or not Path(folder, name).exists():
+            absent(f"{name} (HEADRACE_DATA is {folder or 'not set'})")
+        return Path(folder, name)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def oracles() -> Path:
+    """The interpreter of .venv-oracles, which `make test` makes."""
+    python = HOME / ".venv-oracles" / "bin" / "python"
+    if not python.is_file():
+        absent(".venv-oracles (python3.11 -m headrace.setup test)")
+    return python
+
+
+@pytest.fixture(scope="session")
+def examples() -> Path:
+    """The demo corpus, which set-up fetches and unpacks."""
+    folder = HOME / "examples" / "data"
+    if not (folder / "manifest.json").is_file():
+        absent("examples/data (python3.11 -m headrace.setup demo)")
+    return folder

@@ -1,0 +1,106 @@
+"""Recipes: what is refused, in which words; how names are found; how sizes are written."""
+
+from pathlib import Path
+
+import pytest
+
+from catalog.errors import RecipeError
+from catalog.recipe import load
+from catalog.stage import bind, find
+from catalog.written import share, size
+
+HOUSE = Path(__file__).resolve().parent.parent
+HEAD = "name: x\nseed: 1\nlake: lake\n"
+
+
+def written(folder: Path, body: str, head: str = HEAD) -> Path:
+    file = folder / "r.yaml"
+    file.write_text(head + body, encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("400k", 400_000), ("1.5B", 1_500_000_000), ("2GB", 2_000_000_000), ("64KiB", 65536), (300, 300), ("7M", 7_000_000), ("1T", 10**12)]
+)
+def test_sizes_are_written_as_people_write_them(text: str | int, count: int) -> None:
+    assert size(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "k", "4 0k", "-3", "12 apples", None, 1.5j])
+def test_a_size_that_does_not_parse_is_refused(text: object) -> None:
+    with pytest.raises(RecipeError, match="is not a size"):
+        size(text)
+
+
+def test_shares() -> None:
+    assert share("5%") == 0.05
+    assert share(".25") == 0.25
+    for bad in ("120%", -0.1, "some"):
+        with pytest.raises(RecipeError):
+            share(bad)
+
+
+@pytest.mark.parametrize("recipe", sorted([*HOUSE.glob("recipes/*.yaml"), *HOUSE.glob("recipes/starts/*.yaml")]), ids=lambda p: p.stem)
+def test_every_shipped_recipe_loads(recipe: Path) -> None:
+    found = load(recipe)
+    order = [p.id for p in found.parts]
+    for part in found.parts:
+        assert all(order.index(need) < order.index(part.id) for need in part.needs)
+
+
+def test_a_knob_with_a_typo_names_the_file_the_line_and_the_nearest(tmp_path: Path) -> None:
+    body = "train:\n  t: {act: dpo, from: somewhere, on: {prefs: 1},\n    bata: 0.3}\n"
+    with pytest.raises(RecipeError, match=r"r\.yaml:\d+: trainer\.dpo:act has no knob 'bata'; did you mean 'beta'\?"):
+        load(written(tmp_path, body))
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("ingst: {}\n", "r.yaml:4: unknown key 'ingst'; did you mean 'ingest'?"),
+        ("ingest:\n  a: {wrac: {paths: [x]}}\n", "r.yaml:5: ingest has no source 'wrac'; did you mean 'warc'?"),
+        ("ingest:\n  a: {warc: {paths: [x]}, domian: web}\n", "r.yaml:5: ingest.a: unknown key 'domian'; did you mean 'domain'?"),
+        ("ingest:\n  a: {warc: {}}\n", "r.yaml:5: warc needs paths: a list of files or patterns"),
+        ("curate:\n  c: {from: [a], stages: [gofer.signals]}\n", "curate has no 'gofer.signals'; did you mean 'gopher.signals'?"),
+        ("curate:\n  c: {from: [a], stages: [gopher.signal]}\n", "curate.gopher has no 'signal'; did you mean 'signals'?"),
+        ("curate:\n  c: {stages: []}\n", "r.yaml:5: curate.c needs from: the datasets to judge"),
+        ("mix:\n  m: {from: c, budget: lots, weights: {a: 1}}\n", "r.yaml:5: 'lots' is not a size; write 400k, 1.5B or 2GB"),
+        ("mix:\n  m: {from: c, budget: 1k}\n", "r.yaml:5: mix.m needs either weights: or phases:"),
+        ("train:\n  t: {act: sfft, from: a, on: {b: 1}}\n", "trainer has no 'sfft.act'"),
+        ("", "r.yaml:1: no part: a recipe needs at least one of"),
+        ("name: y\ncurate:\n  c: {from: [a]}\n", "r.yaml:4: 'name' stands twice; keep one"),
+        ("curate: [1\n", "r.yaml:5: not YAML"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, body: str, line: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        load(written(tmp_path, body))
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_parts_that_need_each_other_are_refused(tmp_path: Path) -> None:
+    body = "synth:\n  a: {from: b, write: pairs.likelihood, model: m}\n  b: {from: a, write: pairs.likelihood, model: m}\n"
+    with pytest.raises(RecipeError, match="need each other"):
+        load(written(tmp_path, body))
+
+
+def test_settings_override_one_value_and_refuse_unknown_trails(tmp_path: Path) -> None:
+    recipe = load(HOUSE / "recipes/demo.yaml", ["train.base.precision=fp32", "seed=8"])
+    assert recipe.seed == 8
+    assert recipe.part("train.base").given["precision"] == "fp32"
+    with pytest.raises(RecipeError, match="did you mean 'train'"):
+        load(HOUSE / "recipes/demo.yaml", ["trian.base.precision=fp32"])
+
+
+def test_a_digest_changes_with_the_seed_and_the_knobs_alone() -> None:
+    first, second = (load(HOUSE / "recipes/demo.yaml", s) for s in ([], ["train.base.precision=fp32"]))
+    differing = [p.id for p in first.parts if first.digest(p) != second.digest(second.part(p.id))]
+    assert differing == ["train.base"]
+
+
+def test_knobs_are_checked_against_the_signature_without_importing() -> None:
+    target = find("catalog", "written.size")
+    assert target.path == "catalog.written:size"
+    with pytest.raises(RecipeError, match="has no knob 'wher'"):
+        bind(target, {"wher": 1}, "here: ")

@@ -1,0 +1,176 @@
+"""A real standalone cluster, one master and two workers on loopback: the driver starts in a foreign folder, and what the
+executors know of headrace is what was shipped. The whole demo corpus goes this way too, by the recipe."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from catalog.stage import HOUSE
+from curate.corpus import to_dict
+from headrace.ship import ship_rooms
+from tests.cluster_driver import curate
+from tests.spark_making import SECRET, Cluster, corpus, standalone
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+POLICY = """
+drop:
+  too_short: "gopher.n_words < 20"
+  repeats: "gopher.dup_line_chars > 0.5"
+keep: [length(text) DESC]
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with standalone(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+def drive(cluster: Cluster, start: Path, **order: Any) -> "subprocess.Popen[bytes]":
+    """Start a driver whose current folder holds nothing of ours; only the driver itself is told where the house is."""
+    start.mkdir(exist_ok=True)
+    full = {"master": cluster.master, "conf": {**cluster.conf, "spark.executor.memory": "800m"}, "ship": True, "extra": [], **order}
+    (start / "order.json").write_text(json.dumps(full))
+    command = [sys.executable, str(HOUSE / "tests" / "cluster_driver.py"), str(start / "order.json"), str(start / "answer.json")]
+    with open(start / "log", "wb") as log:
+        return subprocess.Popen(command, cwd=start, env={**os.environ, "PYTHONPATH": str(HOUSE)}, stdout=log, stderr=log)
+
+
+def answer(driver: "subprocess.Popen[bytes]", folder: Path) -> dict[str, Any]:
+    assert driver.wait(400) == 0, (folder / "log").read_text(errors="replace")[-3000:]
+    told: dict[str, Any] = json.loads((folder / "answer.json").read_text())
+    return told
+
+
+def texts() -> list[dict[str, Any]]:
+    """300 pages: prose, exact copies, near copies, short ones."""
+    import random
+
+    draw = random.Random(5)
+    lexicon = [f"w{i:03d}" for i in range(900)]
+    pages = [" ".join(draw.choice(lexicon) for _ in range(draw.randrange(10, 260))) for _ in range(200)]
+    near = []
+    for page in pages[:80]:
+        words = page.split(" ")
+        words[draw.randrange(len(words))] = "changed"
+        near.append(" ".join(words))
+    rows = [*pages, *near, *pages[100:120]]
+    draw.shuffle(rows)
+    return [{"text": text, "uri": f"https://h{i % 9}.example/{i}"} for i, text in enumerate(rows)]
+
+
+def test_the_cluster_and_this_machine_make_the_same_tables(cluster: Cluster, tmp_path: Path) -> None:
+    files = corpus(tmp_path / "lake", texts(), files=5)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    driver = drive(
+        cluster, tmp_path / "elsewhere", files=[to_dict(file) for file in files], folder=str(tmp_path / "lake/annotations/there/run"), policy=str(policy)
+    )
+    there = answer(driver, tmp_path / "elsewhere")
+    here = curate(files, str(tmp_path / "lake/annotations/here/run"), str(policy), workers=0)
+    assert "error" not in there, there
+    assert {name: there[name] for name in ("metrics", "kept", "reasons")} == {name: here[name] for name in ("metrics", "kept", "reasons")}
+    assert there["metrics"]["exact_pairs"] == 20 and there["metrics"]["minhash_pairs"] > 50 and there["reasons"]["duplicate"] > 60
+    assert set(there["paths"]) == {"gopher", "c4", "fineweb", "dup", "verdict"}
+    for name in there["paths"]:
+        for ours, theirs in zip(here["paths"][name], there["paths"][name], strict=True):
+            assert Path(ours).name == Path(theirs).name, "the same file has the same address wherever it was annotated"
+            for a, b in ((ours, theirs), (theirs, ours)):
+                left = duckdb.sql(f"FROM ({rows_of(a, name)}) EXCEPT ALL FROM ({rows_of(b, name)})")
+                assert left.fetchall() == []
+
+
+def rows_of(path: str, name: str) -> str:
+    return f"SELECT file_row_number, {name} FROM read_parquet('{path}', file_row_number=true)"
+
+
+SLOW_TASKS = """
+import os, time
+def nap(task):
+    open(f"{task['path']}.{os.getpid()}", "w").close()
+    time.sleep(1.5)
+    import catalog
+    return {"n": task["n"], "catalog": catalog.__file__}
+"""
+
+
+def test_code_reaches_executors_by_shipping_alone(cluster: Cluster, tmp_path: Path) -> None:
+    bare = drive(cluster, tmp_path / "bare", ship=False, function="catalog.tasks:name_of", tasks=[{"name": "x"}])
+    kind, text = answer(bare, tmp_path / "bare")["error"]
+    assert kind == "WorkError" and "headrace.ship.send" in text
+
+
+def test_a_lost_executor_is_made_good(cluster: Cluster, tmp_path: Path) -> None:
+    """Kill the process of an executor while tasks run: every task lands, each once."""
+    module = tmp_path / "slow_tasks.py"
+    module.write_text(SLOW_TASKS)
+    tasks = [{"name": f"t{i}", "n": i, "path": str(tmp_path / f"started-{i}")} for i in range(12)]
+    folder = tmp_path / "driven"
+    driver = drive(cluster, folder, function="slow_tasks:nap", tasks=tasks, extra=[str(module)])
+    end = time.monotonic() + 120
+    while not list(tmp_path.glob("started-*")):
+        assert time.monotonic() < end and driver.poll() is None, (folder / "log").read_text(errors="replace")[-3000:]
+        time.sleep(0.1)
+    victim = executors(cluster)[0]
+    os.kill(victim, signal.SIGKILL)
+    told = answer(driver, folder)
+    assert "error" not in told, told
+    assert sorted(result["n"] for result in told["results"]) == list(range(12))
+    assert all("headrace-" in result["catalog"] and ".zip" not in result["catalog"] for result in told["results"]), "code ran from the shipped house, unpacked"
+
+
+def executors(cluster: Cluster) -> list[int]:
+    """Processes of this cluster's executors: children of its workers."""
+    workers, found = {worker.pid for worker in cluster.workers}, []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent in workers and b"CoarseGrainedExecutorBackend" in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+RECIPE = """
+name: submitted
+seed: 1
+lake: lake
+ingest:
+  docs: {tables: {paths: [in/a.jsonl], columns: {text: text}}, domain: web}
+curate:
+  corpus: {from: docs, dedup: {exact: {}}, policy: p}
+"""
+
+
+def test_spark_submit_runs_a_recipe_from_the_zip_alone(cluster: Cluster, tmp_path: Path) -> None:
+    """Nothing of ours is on the path: the zip and its entry, as `headrace ship` writes them, are the whole program."""
+    import pyspark
+
+    ship_rooms(tmp_path / "dist")
+    for name in ("in", "policies"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "in/a.jsonl").write_text("".join(json.dumps({"text": f"page {i % 90} " + "word " * (i % 90)}) + "\n" for i in range(100)))
+    (tmp_path / "policies/p.yaml").write_text("drop:\n  short: length(text) < 50\n")
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = [
+        Path(pyspark.__file__).parent / "bin/spark-submit", "--master", cluster.master, "--conf", f"spark.authenticate.secret={SECRET}",
+        "--conf", "spark.executor.memory=800m", "--py-files", next((tmp_path / "dist").glob("*.zip")),
+        tmp_path / "dist/headrace_submit.py", "run", tmp_path / "recipe.yaml",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "corpus@v1: kept 81 of 100 documents (dropped: 18 short, 1 duplicate)" in done.stdout + done.stderr
+    assert "app headrace_submit.py" in (cluster.folder / "master.Master.log").read_text(), "it ran on the cluster"

@@ -1,0 +1,86 @@
+"""What is an address of a person or of a machine, and what only looks like one."""
+
+import gzip
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate import pii
+
+
+def found(text: str) -> list[str]:
+    row = pii.spans(pl.DataFrame({"text": [text]})).row(0, named=True)
+    assert row["emails"] + row["ips"] == len(row["spans"])
+    return [text[span["start"] : span["end"]] for span in row["spans"]]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["a@b.org", "first.last@sub.domain.co.uk", "x_y+z@mail.online", "o'neil@irish.ie", "jörg@uni-bonn.de", "9@q.cn", "a@xn--bcher-kva.xn--p1ai"],
+)
+@pytest.mark.parametrize("frame", ["{}", "日本{}です", "<{}>", "mail: {}.", "'{}'", "({}),", "mailto:{}?subject=x", "a;{};b"])
+def test_mail_is_found_in_any_frame(address: str, frame: str) -> None:
+    assert found(frame.format(address)) == [address]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a@example.com b@example.org c@x.example d@y.test e@localhost.localhost",
+        "git@github.com:org/repo.git",
+        "https://user:secret@host.com/path ftp://me@host.org",
+        "icon@2x.png hidden@self.weight a@b.T q@k.to(device) @decorator.com x@ y.com",
+        "@bob bob@ bob@home bob @ home.com",
+        "<20200101.1234@nowhere>",
+    ],
+)
+def test_what_is_no_mail_is_left(text: str) -> None:
+    assert found(text) == []
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8:53", "1.1.1.1/24", "203.0.112.1", "192.0.1.1", "172.32.0.1", "100.128.0.1"])
+def test_public_addresses_are_found(address: str) -> None:
+    assert found(f"host {address}, up") == [address.partition(":")[0].partition("/")[0]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10.1.2.3 127.0.0.1 192.168.0.1 172.16.3.4 169.254.1.1 100.64.0.1 0.0.0.0 255.255.255.255 224.0.0.251 198.51.100.7 203.0.113.9",
+        "version 93.184.216.34, Release: 93.184.216.34, v93.184.216.34, firmware 93.184.216.34",
+        "Section 93.1.2.3, § 93.1.2.3, Table 93.1.2.3 and 1.2.3.4, 4.10.2.1",
+        "93.184.216.34.5 1.93.184.216.34 93.184.216 93.184.216.340 93.184.216.034 093.184.216.34",
+        "tool-93.184.216.34.tar.gz 93.184.216.34-beta x93.184.216.34 93.184.216.34px 2_93.184.216.34",
+        "ISBN 978-3-16-148410-0 on 31.12.2024 at 12.30.45.99999",
+    ],
+)
+def test_what_is_no_public_address_is_left(text: str) -> None:
+    assert found(text) == []
+
+
+def test_a_range_is_two_addresses() -> None:
+    assert found("from 93.184.216.1-93.184.216.9") == ["93.184.216.1", "93.184.216.9"]
+
+
+@given(st.text("a1.@-日: ", max_size=80))
+@settings(max_examples=300, deadline=None)
+def test_spans_are_in_order_and_apart(text: str) -> None:
+    spans = pii.spans(pl.DataFrame({"text": [text]}))["spans"][0].to_list()
+    assert all(0 <= span["start"] < span["end"] <= len(text) for span in spans)
+    assert all(left["end"] <= right["start"] for left, right in pairwise(spans))
+
+
+def test_labelled_sentences_lose_no_address_and_gain_none(data: Callable[[str], Path]) -> None:
+    """presidio-research's generated sentences: 17 addresses among 1,189 labelled things."""
+    with gzip.open(data("safety/presidio_pii_a.jsonl.gz")) as file:
+        rows = [json.loads(line) for line in file]
+    wanted = {"EMAIL_ADDRESS", "IP_ADDRESS"}
+    gold = [sorted((s["start_position"], s["end_position"]) for s in row["spans"] if s["entity_type"] in wanted) for row in rows]
+    spans = pii.spans(pl.DataFrame({"text": [row["full_text"] for row in rows]}))["spans"].to_list()
+    assert [[(span["start"], span["end"]) for span in row] for row in spans] == gold

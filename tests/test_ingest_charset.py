@@ -1,0 +1,60 @@
+"""What encoding bytes are in: proof before labels, labels before guesses, and a refusal where nothing fits."""
+
+import os
+
+import pytest
+
+from ingest.charset import decode
+
+RUSSIAN = "Шлюз поднимает лодку из одного бьефа в другой, и смотритель записывает уровень воды утром и вечером. " * 8
+GERMAN = "Die Schleuse hebt größere Kähne über das Gefälle; der Wärter prüft täglich die Höhe des Wassers. " * 8
+JAPANESE = "水門は船を持ち上げます。番人は毎朝、川の水位を帳面に書きます。カタカナもあります。" * 8
+CHINESE = "船闸把船从一段运河抬到另一段，看守每天早晚记录水位。" * 8
+
+
+def html(text: str, encoding: str, label: str | None = None) -> bytes:
+    meta = f'<meta charset="{label}">' if label else ""
+    return f"<html><head>{meta}</head><body>".encode("ascii") + text.encode(encoding)
+
+
+@pytest.mark.parametrize(("text", "encoding", "meta", "declared"), [
+    (RUSSIAN, "utf-8", None, None),
+    (RUSSIAN, "utf-8", "windows-1251", "iso-8859-1"),        # valid UTF-8 under two wrong labels
+    (RUSSIAN, "cp1251", "windows-1251", None),
+    (RUSSIAN, "cp1251", None, "windows-1251"),
+    (RUSSIAN, "cp1251", None, "utf-8"),                      # a wrong label
+    (RUSSIAN, "cp1251", "iso-8859-1", None),                 # a label under which anything decodes, into nonsense
+    (RUSSIAN, "cp1251", None, None),
+    (RUSSIAN, "koi8-r", "koi8-r", None),
+    (GERMAN, "latin-1", "iso-8859-1", None),
+    (GERMAN, "latin-1", None, "utf-8"),
+    (JAPANESE, "shift_jis", "Shift_JIS", None),
+    (JAPANESE, "euc-jp", None, "shift_jis"),
+    (JAPANESE, "iso2022_jp", "iso-2022-jp", None),           # all its bytes are ASCII, so it is valid UTF-8 too
+    (CHINESE, "gb18030", "gb2312", None),
+    (CHINESE, "gb18030", None, None),
+])
+def test_a_page_is_read_as_it_was_written(text: str, encoding: str, meta: str | None, declared: str | None) -> None:
+    assert text in decode(html(text, encoding, meta), declared)[0]
+
+
+def test_a_byte_order_mark_decides() -> None:
+    assert decode("héllo".encode("utf-16")) == ("héllo", "utf-16")
+    assert decode(b"\xef\xbb\xbfh\xc3\xa9llo", "koi8-r") == ("héllo", "utf-8")
+
+
+def test_a_label_means_what_pages_mean_by_it() -> None:
+    assert decode(b"\x93quoted\x94 \x80 100", "iso-8859-1")[0] == "“quoted” € 100"
+    assert decode(b"caf\xe9 na\xefve")[0] == "café naïve"    # too little evidence for a rare encoding
+
+
+def test_a_stray_byte_and_a_cut_do_not_make_it_another_encoding() -> None:
+    assert decode(("é" * 50).encode() + b"\xe9" + b" and on")[1] == "utf-8"
+    assert decode("grün".encode()[:3]) == ("gr\ufffd", "utf-8")
+    assert decode(b"")[0] == ""
+
+
+@pytest.mark.parametrize("declared", [None, "latin-1", "no-such-charset", "utf-16", "base64"])
+def test_noise_is_refused(declared: str | None) -> None:
+    with pytest.raises(UnicodeError):
+        decode(bytes(os.urandom(64) * 100), declared)
