@@ -230,7 +230,7 @@ def trainer(shape: Shape, folder: Path) -> None:
     """transformers' Trainer; a callback stops it between two steps to take the next order."""
     import numpy as np
     import torch
-    from transformers import Trainer, TrainerCallback, TrainingArguments
+    from transformers import Trainer, TrainerCallback
 
     from mixer.samples import Samples
     from trainer.attention import restore
@@ -270,13 +270,20 @@ def trainer(shape: Shape, folder: Path) -> None:
             self.left -= 1
             if self.left == 0:
                 print(process_time() - self.start, flush=True)
-    knobs = TrainingArguments(
-        str(folder / "peer"), per_device_train_batch_size=shape.batch, num_train_epochs=2, max_steps=samples.total // shape.batch + 9, learning_rate=shape.lr,
-        lr_scheduler_type="cosine_with_min_lr", lr_scheduler_kwargs={"min_lr_rate": 0.1}, warmup_steps=samples.total // shape.batch // 20, weight_decay=0.1,
+
+    Trainer(model, trainer_knobs(shape, folder, samples.total // shape.batch), train_dataset=Rows(), callbacks=[Orders()]).train()
+
+
+def trainer_knobs(shape: Shape, folder: Path, steps: int) -> Any:
+    """The same optimizer, schedule, batch and precision as ours, with nothing logged and nothing saved."""
+    from transformers import TrainingArguments
+
+    return TrainingArguments(
+        str(folder / "peer"), per_device_train_batch_size=shape.batch, num_train_epochs=2, max_steps=steps + 9, learning_rate=shape.lr,
+        lr_scheduler_type="cosine_with_min_lr", lr_scheduler_kwargs={"min_lr_rate": 0.1}, warmup_steps=steps // 20, weight_decay=0.1,
         adam_beta2=0.95, optim="adamw_torch_fused", bf16=True, use_cpu=True, logging_strategy="no", save_strategy="no", report_to=[], disable_tqdm=True,
         train_sampling_strategy="sequential",
     )  # fmt: skip
-    Trainer(model, knobs, train_dataset=Rows(), callbacks=[Orders()]).train()
 
 
 def prepare(key: str) -> Shape:

@@ -241,9 +241,9 @@ def run(recipe: Path, lake: Path, *arguments: str, code: int = 0, **environment:
 
 
 def last_job(lake: Path) -> dict[str, Any]:
-    """The state of the latest run of a lake, as its own file says."""
+    """The state of the latest run of a lake, as its own file says; nothing before the first."""
     files = sorted((lake / "runs").glob("*/state.json"), key=lambda file: file.parent.stat().st_ctime_ns)
-    found: dict[str, Any] = json.loads(files[-1].read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(files[-1].read_text(encoding="utf-8")) if files else {}
     return found
 
 

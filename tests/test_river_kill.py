@@ -32,7 +32,7 @@ WATCHED: dict[str, tuple[str, str, Seen]] = {
     "words are counted": ("mix.base", "run", lambda lake, run: any(lake.glob("models/*tokenizer-*"))),
     "a step is saved": ("train.base", "child", lambda lake, run: saved(lake) > run.step),
     "more steps are saved": ("train.base", "run", lambda lake, run: saved(lake) > run.step),
-    "a model is opened": ("eval.base", "run", lambda lake, run: last_job(lake).get("parts", {}).get("eval.base") == "running" and holds_torch(run)),
+    "a model is opened": ("eval.base", "run", lambda lake, run: holds_torch(run)),
 }
 """What is seen inside a part, and whether its child or the whole run is killed then."""
 
@@ -82,6 +82,12 @@ def holds_torch(run: Run) -> bool:
     return any(maps(pid, "libtorch_cpu") for pid in run.family())
 
 
+def at_work(lake: Path, run: Run, part: str) -> bool:
+    """Whether this very run is inside the part: what an earlier, killed one left behind may look like its work."""
+    job = last_job(lake)
+    return job.get("pid") == run.process.pid and job["parts"].get(part) == "running"
+
+
 def after(running: Run, part: str, who: str) -> Event:
     """Wait until a killed run is over and say what it left."""
     code = running.wait()
@@ -94,7 +100,7 @@ def watched(history: History, name: str) -> None:
     """Start the recipe, kill what is to be killed when it is seen, and remember what is left."""
     part, who, seen = WATCHED[name]
     with Run(history.recipe, history.lake, step=saved(history.lake)) as running:
-        running.until(lambda: seen(history.lake, running))
+        running.until(lambda: at_work(history.lake, running, part) and seen(history.lake, running))
         kill(running.child() if who == "child" else running.process.pid)
         history.events[name] = after(running, part, who)
 
