@@ -20,8 +20,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from catalog.dialects import said
 from catalog.errors import LakeError, near
 from catalog.ids import digest
+from catalog.predicates import columns as named
+from catalog.predicates import parse, typed
 
 ROW_GROUP = 8192
 """Rows a row group: small enough that one document is read without the whole file."""
@@ -317,6 +320,25 @@ def _parquet(path: str, columns: Sequence[str], rows: slice | None) -> pl.DataFr
     return frame.collect()
 
 
+def known(file: DataFile) -> dict[str, str]:
+    """Return what a predicate may read of a data file: dotted path -> Arrow type as text."""
+    from catalog.schema import CHAT, DOCUMENT, PAIR  # numba starts in .6 s: not for every opening of a lake
+
+    shapes = [shape.field(name) for name, _ in file.columns for shape in (DOCUMENT, CHAT, PAIR) if name in shape.names]
+    names = dict(_flat((field.name, field.type) for field in reversed(shapes)))
+    for annotation in file.annotations:
+        names[annotation.family] = "struct"
+        names.update({f"{annotation.family}.{name}": kind for name, kind in annotation.columns})
+    return names
+
+
+def _flat(fields: Iterable[tuple[str, pa.DataType]]) -> Iterator[tuple[str, str]]:
+    for name, kind in fields:
+        yield name, str(kind)
+        if pa.types.is_struct(kind):
+            yield from _flat((f"{name}.{inner.name}", inner.type) for inner in kind)
+
+
 def scan(
     snapshot: Snapshot,
     columns: Sequence[str] = ("doc_id", "text"),
@@ -328,18 +350,23 @@ def scan(
 ) -> Iterator[pl.DataFrame]:
     """Yield a snapshot file by file, in catalogue order, with families as struct columns.
 
-    `where` is a predicate in the policies' SQL over the columns read; `kept` leaves what the first policy (or `policy`) keeps.
+    `where` is a predicate in the policies' SQL over any column and any signal; `kept` leaves what the first policy (or
+    `policy`) keeps. Raises PolicyError for a predicate that is not that SQL or names what a file has not.
     """
     families_of = {p["name"]: p.get("family") or verdict_family(None if place == 0 else p["name"]) for place, p in enumerate(snapshot.policies)}
     if policy is not None and policy not in families_of:
         raise LakeError(f"{snapshot.name}: no policy {policy!r}{near(policy, families_of)}")
     verdict = families_of[policy] if policy else next(iter(families_of.values()), verdict_family(None))
+    asked = None if where is None else parse(where, f"{snapshot.name}: where: ")
     for file in snapshot.files:
-        present = {a.family for a in file.annotations}
-        wanted = [*families, verdict] if verdict in present and verdict not in families else list(families)
-        frame = read(file, columns, wanted)
-        if kept and verdict in present:
+        names = known(file)
+        node = None if asked is None else typed(asked, names, f"{snapshot.name}: where: ")
+        reads = {path.partition(".")[0] for path in named(node)} if node else set()
+        present = {annotation.family for annotation in file.annotations}
+        judged = {verdict} & present if kept else set()
+        frame = read(file, [*columns, *sorted(reads - present - set(columns))], [*families, *sorted((reads & present | judged) - set(families))])
+        if judged:
             frame = frame.filter(pl.col(verdict).struct.field("kept"))
-        if where is not None:
-            frame = frame.filter(pl.sql_expr(where))
-        yield frame if verdict in families or verdict not in present else frame.drop(verdict)
+        if node is not None:
+            frame = frame.filter(said(frame, node).fill_null(False))
+        yield frame.select([*columns, *families])

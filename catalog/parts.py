@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import InputError, RecipeError, near
+from catalog.predicates import parse
 from catalog.stage import HOUSE, Bound, bind, find
 from catalog.written import Lines, known, line_of, listed, share, size
 
@@ -130,7 +131,17 @@ def _stage(item: Any, i: int, part: str, lines: Lines) -> Stage:
     knobs = dict(knobs or {})
     where, family = knobs.pop("where", None), knobs.pop("family", None)
     target = find("curate", str(name), at)
+    _predicate(where, at)
     return Stage(str(name), bind(target, knobs, at), family or target.family, where)
+
+
+def _predicate(where: Any, at: str) -> None:
+    """Refuse a `where:` that is not the policies' SQL before anything starts; its names are known once the data is there."""
+    if where is None:
+        return
+    if not isinstance(where, str):
+        raise RecipeError(f"{at}where: {where!r} is not a predicate; write it as in a policy, such as domain = 'web'")
+    parse(where, f"{at}where: ")
 
 
 def _synth(name: str, body: Given, lines: Lines, folder: Path) -> Part:
@@ -143,6 +154,7 @@ def _synth(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     if "limit" in target.knobs and "limit" in body:
         knobs["limit"] = body["limit"]
     bound = bind(target, knobs, where)
+    _predicate(body.get("where"), lines.where("synth", name, "where"))
     return Part("synth", name, dict(body), line_of(where), bound=(bound,))
 
 

@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
+from catalog.dialects import said
 from catalog.errors import HeadraceError, RecipeError, WorkError, near
-from catalog.files import Annotation, DataFile, address, footer, read, write_annotation
+from catalog.files import Annotation, DataFile, address, footer, known, read, write_annotation
 from catalog.parts import Stage
+from catalog.predicates import columns, parse, typed
 from catalog.spark import map_files
 from catalog.stage import Declaration, load
 from catalog.tasks import Task, Workers
 from curate.corpus import as_file, batches, beside, shelf, to_dict
-from curate.engines import said
-from curate.policy import known
-from curate.predicates import columns, parse, typed
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -11,20 +11,18 @@ It is checked when it is loaded, and again against the columns and signals that 
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import yaml
 
 from catalog.errors import PolicyError, RecipeError, near
-from catalog.files import DataFile
+from catalog.files import DataFile, known
 from catalog.ids import digest
-from catalog.schema import CHAT, DOCUMENT, PAIR
+from catalog.predicates import Node, columns, parse, typed
 from catalog.written import Lines, read_yaml
-from curate.predicates import Node, columns, parse, typed
 
 KEYS = ("drop", "keep", "mask", "cut")
 DUPLICATE = "duplicate"
@@ -178,29 +176,6 @@ def _sortable(order: Order, names: Mapping[str, str]) -> Node:
     if node.kind not in ORDERED:
         raise PolicyError(f"{order.where}{order.text!r} has no order")
     return node
-
-
-def known(file: DataFile) -> dict[str, str]:
-    """Return what a predicate may read of a data file: dotted path -> Arrow type as text."""
-    names = dict(_flat((name, _field(name)) for name, _ in file.columns))
-    for annotation in file.annotations:
-        names[annotation.family] = "struct"
-        names.update({f"{annotation.family}.{name}": kind for name, kind in annotation.columns})
-    return names
-
-
-def _field(name: str) -> pa.DataType:
-    for shape in (DOCUMENT, CHAT, PAIR):
-        if name in shape.names:
-            return shape.field(name).type
-    return pa.null()
-
-
-def _flat(fields: Any) -> Iterator[tuple[str, str]]:
-    for name, kind in fields:
-        yield name, str(kind)
-        if pa.types.is_struct(kind):
-            yield from _flat((f"{name}.{inner.name}", inner.type) for inner in kind)
 
 
 def families(policy: Policy, file: DataFile) -> tuple[str, ...]:

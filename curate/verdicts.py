@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from catalog.dialects import expression, said
 from catalog.errors import PolicyError
-from catalog.files import Annotation, DataFile, address, footer, write_annotation
+from catalog.files import Annotation, DataFile, address, footer, known, write_annotation
 from catalog.ids import digest
+from catalog.predicates import Node, columns, parse, typed
 from catalog.schema import BYTES_A_TOKEN, VERDICT
 from catalog.tasks import Task, Workers
 from curate.components import FILE
 from curate.corpus import Corpus, as_file, batches, beside, shelf, to_dict
-from curate.engines import expression, said
-from curate.policy import DUPLICATE, Policy, check, families, from_body, known, same_columns
-from curate.predicates import Node, columns, parse, typed
+from curate.policy import DUPLICATE, Policy, check, families, from_body, same_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from demo_run import DEMO, Said, without_network
 
 signal.signal(signal.SIGINT, signal.default_int_handler)      # a script that runs the tests in its background hands it on ignored
 
@@ -52,3 +53,12 @@ def examples() -> Path:
     if not (folder / "manifest.json").is_file():
         absent("examples/data (python3.11 -m headrace.setup demo)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> tuple[Path, Said]:
+    """The demo, run once with the network denied, for every test that asks something of it: its lake and what the run said."""
+    lake = tmp_path_factory.mktemp("demo") / "lake"
+    said = without_network("run", DEMO, "--lake", lake)
+    assert said.code == 0, said.err[-4000:]
+    return lake, said

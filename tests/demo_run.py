@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent
+DEMO = "recipes/demo.yaml"
 DENIED = """
 set -e
 ip link set lo up

@@ -270,11 +270,16 @@ def broken(lake: Path) -> list[str]:
     return found
 
 
-def tables(lake: Path) -> dict[str, pa.Table]:
-    """All that a user sees of a lake but run ids, paths and times: every dataset's rows, and the catalogue's own tables."""
+def tables(lake: Path, datasets: Sequence[str] = ()) -> dict[str, pa.Table]:
+    """All that a user sees of a lake but run ids, paths and times: every dataset's rows, and the catalogue's own tables.
+
+    With `datasets` only those, and what the catalogue says of them.
+    """
     with Lake.open(lake) as opened, opened.attached() as db:
-        asked = {f"{schema}.{name}": f'SELECT * FROM {schema}."{name}"' for name in opened.datasets() for schema in ("data", "audit", "stats")}
-        asked |= {name: f"SELECT {columns} FROM {name}" for name, columns in COMPARED.items() if opened.has_table(name)}
+        asked = {f"{schema}.{name}": f'SELECT * FROM {schema}."{name}"' for name in datasets or opened.datasets() for schema in ("data", "audit", "stats")}
+        compared = {name: columns for name, columns in COMPARED.items() if opened.has_table(name) and (name in OF_DATASETS or not datasets)}
+        only = f" WHERE dataset IN {tuple(datasets)}" if datasets else ""
+        asked |= {name: f"SELECT {columns} FROM {name}{only}" for name, columns in compared.items()}
         return {name: db.execute(select).to_arrow_table() for name, select in asked.items()}
 
 
@@ -295,6 +300,8 @@ COMPARED = {
     "eval_result": "* EXCLUDE (run, recorded)",
 }
 """What two lakes of one recipe have in common, by table."""
+OF_DATASETS = {"data_file", "annotation", "funnel", "quarantine"}
+"""Tables whose rows are about one dataset each."""
 
 
 def differences(ours: dict[str, pa.Table], theirs: dict[str, pa.Table]) -> dict[str, int]:

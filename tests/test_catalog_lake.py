@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from catalog import migrations, views
-from catalog.errors import LakeError
-from catalog.files import Annotation, DataFile, write_rows
+from catalog.errors import LakeError, PolicyError
+from catalog.files import Annotation, DataFile, scan, write_rows
 from catalog.ids import digest
 from catalog.lake import Lake
 from tests.catalog_making import annotate, data_file, documents, draft, gopher, judge
@@ -267,6 +267,18 @@ def test_show_finds_kept_and_dropped(made):
     assert len(made.show("corpus", n=1000)) == made.snapshot("corpus").kept
     assert all(not row["kept"] for row in made.show("corpus", dropped="", n=500)) and made.show("corpus", dropped="no_such", n=5) == []
     assert made.show("corpus/strict", dropped="too_long", n=1)[0]["verdict_strict"]["reason"] == "too_long"
+
+
+def test_scan_reads_what_its_predicate_names_and_gives_what_was_asked(made):
+    corpus = made.snapshot("corpus")
+    chosen = pl.concat(scan(corpus, ["doc_id"], where="gopher.n_words >= 2 AND domain = 'web'"))
+    assert chosen.columns == ["doc_id"]
+    wanted = made.query("SELECT doc_id FROM data.corpus WHERE gopher.n_words >= 2 AND domain = 'web'")["doc_id"].to_pylist()
+    assert 0 < len(wanted) < corpus.kept and sorted(chosen["doc_id"]) == sorted(wanted)
+    assert sum(frame.height for frame in scan(corpus, kept=False)) == corpus.rows
+    assert next(scan(corpus, [], ["gopher"])).columns == ["gopher"]
+    with pytest.raises(PolicyError, match=r"corpus@v1: where: 'gopher' has no signal 'n_wrods'; did you mean 'n_words'\?"):
+        list(scan(corpus, where="gopher.n_wrods > 1"))
 
 
 def test_a_stock_client_opens_the_lake_from_anywhere(made):

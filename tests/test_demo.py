@@ -5,21 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
-from demo_run import Said, headrace, without_network
+from demo_run import DEMO, Said, headrace
 
 from catalog.lake import Lake
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm, pytest.mark.timeout(2400)]  # the first test waits for the whole run
-DEMO = "recipes/demo.yaml"
-
-
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory, examples: Path) -> tuple[Path, Said]:
-    """The demo's lake and what its run said."""
-    lake = tmp_path_factory.mktemp("demo") / "lake"
-    said = without_network("run", DEMO, "--lake", lake)
-    assert said.code == 0, said.err[-4000:]
-    return lake, said
 
 
 def rows(lake: Path, query: str) -> list[dict[str, object]]:

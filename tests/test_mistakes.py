@@ -51,6 +51,9 @@ RECIPES = {
     "unknown dataset": (recipe(rest="curate:\n  corpus: {from: noets}\n"), "bad.yaml:7: curate.corpus: neither a part nor the lake has 'noets'; did you mean 'notes'?"),
     "unknown version": (recipe(rest="curate:\n  corpus: {from: notes@v9}\n"), "notes has no version 'v9'; it has @v1 to @v1, the head"),
     "unknown policy": (recipe(rest="curate:\n  corpus: {from: notes, policy: strickt}\n"), "bad.yaml:7: no policy 'strickt' in HOME/policies"),
+    "a where: that no engine shares": (
+        recipe(rest="synth:\n  qa:\n    from: notes\n    write: questions.grounded\n    where: text ~ 'x'\n"), "bad.yaml:10: where: "),
+    "a where: that is no predicate": (recipe(rest="curate:\n  corpus: {from: notes, stages: [{gopher.signals: {where: 3}}]}\n"), "bad.yaml:7: where: 3 is not a predicate"),
     "unknown act": (recipe(rest="train:\n  t: {act: prtrain, mix: m, model: tiny}\n"), "bad.yaml:7: trainer has no 'prtrain.act'; did you mean 'pretrain.act'?"),
     "a typo in beta": (recipe(rest="train:\n  t: {act: dpo, from: a, on: {b: 1}, bata: 0.3}\n"), "bad.yaml:7: trainer.dpo:act has no knob 'bata'; did you mean 'beta'?"),
     "a size that is none": (recipe(rest="mix:\n  m: {from: notes, budget: lots, weights: {web: 1}}\n"), "bad.yaml:7: 'lots' is not a size; write 400k, 1.5B or 2GB"),

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.dialects import said, sql
 from catalog.errors import PolicyError
-from curate.engines import said, sql
-from curate.predicates import columns, functions, parse, typed
+from catalog.predicates import columns, functions, parse, typed
 from tests.spark_making import local_session
 
 ROWS = 60

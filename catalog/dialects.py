@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from curate.predicates import COMPARISONS, Node
+from catalog.predicates import COMPARISONS, Node
 
 COMPARE: dict[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
     "=": pl.Expr.eq,
