@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from catalog.predicates import COMPARISONS, Node
@@ -68,9 +69,16 @@ def _divided(node: Node, args: list[pl.Expr]) -> pl.Expr:
 
 
 def _remainder(node: Node, args: list[pl.Expr]) -> pl.Expr:
-    """SQL's remainder has the sign of the dividend, polars' that of the divisor."""
-    size = args[0].abs() % abs(node.args[1].value)
-    return pl.when(args[0] < 0).then(size.neg()).otherwise(size)
+    """SQL's remainder has the sign of the dividend, and of fractions it is C's fmod; polars' own floors, and rounds as it does."""
+    return args[0].map_batches(lambda batch: _rest(batch, int(node.args[1].value)), is_elementwise=True)
+
+
+def _rest(batch: pl.Series, by: int) -> pl.Series:
+    if batch.dtype.is_float():
+        with np.errstate(invalid="ignore"):
+            return pl.Series(batch.name, np.fmod(batch.fill_null(0.0).to_numpy(), by)).set(batch.is_null(), None)
+    size = batch.abs() % abs(by)
+    return size.zip_with(batch.fill_null(0) >= 0, -size)
 
 
 def _like(node: Node, args: list[pl.Expr]) -> pl.Expr:

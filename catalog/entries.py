@@ -28,6 +28,7 @@ from catalog.footers import Stat
 from catalog.ids import digest
 from catalog.open_tables import typed
 from catalog.views import LOCATED
+from catalog.written import DATASET
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Of an entry. A lake whose log has a higher one was written by a newer headrace."""
 
-DATASET = r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*"
 POLICY = r"[a-z][a-z0-9_]*"
 
 Known = dict[str, dict[str, tuple[Any, ...]]]

@@ -11,7 +11,7 @@ from typing import Any
 from catalog.errors import InputError, RecipeError, near
 from catalog.predicates import parse
 from catalog.stage import HOUSE, Bound, bind, find
-from catalog.written import Lines, known, line_of, listed, share, size
+from catalog.written import DATASET, Lines, known, line_of, listed, shaped, share, size, word
 
 SECTIONS = ("ingest", "curate", "synth", "mix", "train", "eval")
 INGEST = ("domain", "dump", "license", "publish_as", "append")
@@ -21,6 +21,21 @@ MIX = ("from", "by", "tokenizer", "context", "budget", "hold_out", "max_epochs",
 TRAIN = ("act", "from", "on", "mix", "model")
 EVAL = ("model", "tasks")
 SHAPES = ("document", "chat", "pair")
+SHAPED = {
+    "ingest": {"domain": "a word", "license": "a word", "publish_as": "a word", "append": "true or false"},
+    "curate": {"from": "a name or a list of names", "stages": "a list", "dedup": "a mapping", "policy": "a name or a list of names", "publish_as": "a word"},
+    "synth": {
+        "from": "a name or a list of names", "write": "a word", "model": "a word", "publish_as": "a word",
+        "limit": "a whole number from 1", "at_least": "a whole number from 0",
+    },
+    "mix": {
+        "from": "a name or a list of names", "by": "a word", "weights": "a mapping", "phases": "a list",
+        "max_epochs": "a number above 0, or names with one each",
+    },
+    "train": {"act": "a word", "from": "a word", "mix": "a word", "model": "a word", "on": "a name, a list of names, or names with weights above 0"},
+    "eval": {"model": "a word", "tasks": "a name or a list of names"},
+}  # fmt: skip
+"""What the keys of a section's parts hold; a part's own builder looks at the rest."""
 
 Given = dict[str, Any]
 
@@ -69,7 +84,12 @@ def section_parts(section: str, raw: Given, lines: Lines, folder: Path) -> Itera
             raise RecipeError(f"{where}{name!r} is not a part's name; use lower-case letters, digits and _")
         if not isinstance(body, dict):
             raise RecipeError(f"{where}{section}.{name} is a mapping")
-        yield PARTS[section](str(name), body, lines, folder)
+        shaped(body, SHAPED[section], lines, section, str(name))
+        part = PARTS[section](str(name), body, lines, folder)
+        if not re.fullmatch(DATASET, part.dataset):
+            at = lines.where(section, str(name), "publish_as")
+            raise RecipeError(f"{at}{part.dataset!r} is not a dataset's name; use lower-case letters, digits, _ and -, with dots between parts")
+        yield part
 
 
 def _ingest(name: str, body: Given, lines: Lines, folder: Path) -> Part:
@@ -83,15 +103,15 @@ def _ingest(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     kind = kinds[0]
     if kind not in _sources():
         raise RecipeError(f"{lines.where('ingest', name, kind)}ingest has no source {kind!r}{near(kind, _sources())}")
-    inner = dict(body[kind] or {})
+    inner = _knobs(body[kind], kind, lines.where("ingest", name, kind))
     paths = inner.pop("paths", [])
     knobs = {("shape" if key == "as" else key): value for key, value in inner.items()}
     if knobs.get("shape", "document") not in SHAPES:
         raise RecipeError(f"{lines.where('ingest', name, kind, 'as')}as: {knobs['shape']!r}{near(str(knobs['shape']), SHAPES)}")
     bound = bind(find("ingest", f"{kind}.read", where), knobs, lines.where("ingest", name, kind))
-    if not paths or isinstance(paths, str):
+    if not isinstance(paths, list) or not paths or not all(map(word, paths)):
         raise RecipeError(f"{lines.where('ingest', name, kind)}{kind} needs paths: a list of files or patterns")
-    paths = [os.path.normpath(folder / str(p)) for p in paths]
+    paths = [os.path.normpath(folder / p) for p in paths]
     kept = {key: body[key] for key in body if key in INGEST}
     return Part("ingest", name, {**kept, "kind": kind, "paths": paths, "shape": knobs.get("shape", "document")}, line_of(where), bound=(bound,))
 
@@ -113,7 +133,7 @@ def _curate(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     jobs = []
     for kind, knobs in (body.get("dedup") or {}).items():
         at = lines.where("curate", name, "dedup", str(kind))
-        jobs.append(bind(find("curate", f"{kind}.job", at), dict(knobs or {}), at, given=JOB_GIVEN))
+        jobs.append(bind(find("curate", f"{kind}.job", at), _knobs(knobs, kind, at), at, given=JOB_GIVEN))
     return Part("curate", name, dict(body), line_of(where), bound=tuple(jobs), stages=stages)
 
 
@@ -128,11 +148,18 @@ def _stage(item: Any, i: int, part: str, lines: Lines) -> Stage:
     if not isinstance(item, dict) or len(item) != 1:
         raise RecipeError(f"{at}a stage is a name, or one name with its knobs")
     name, knobs = next(iter(item.items()))
-    knobs = dict(knobs or {})
+    knobs = _knobs(knobs, name, at)
     where, family = knobs.pop("where", None), knobs.pop("family", None)
     target = find("curate", str(name), at)
     _predicate(where, at)
     return Stage(str(name), bind(target, knobs, at), family or target.family, where)
+
+
+def _knobs(given: Any, name: Any, at: str) -> Given:
+    """Return the knobs that are written under a name: a mapping, or nothing."""
+    if given is not None and not isinstance(given, dict):
+        raise RecipeError(f"{at}{name}: {given!r} is not a mapping of knobs; write {name}: {{}} for the defaults")
+    return dict(given or {})
 
 
 def _predicate(where: Any, at: str) -> None:
@@ -167,20 +194,43 @@ def _mix(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     if ("phases" in body) == ("weights" in body):
         raise RecipeError(f"{where}mix.{name} needs either weights: or phases:")
     at = ("mix", name)
+    if body.get("phases") == []:
+        raise RecipeError(f"{lines.where(*at, 'phases')}phases: a curriculum has at least one, with weights: {{name: share}}")
     phases = body.get("phases") or [{"weights": body["weights"]}]
+    held = share(body.get("hold_out", 0), lines.where(*at, "hold_out"))
+    if held == 1:
+        raise RecipeError(f"{lines.where(*at, 'hold_out')}hold_out: nothing is left to train on; write a part, such as 5%")
     given = {
         **body,
         "from": listed(body["from"]),
         "by": body.get("by", "domain"),
-        "budget": size(body["budget"], lines.where(*at, "budget")),
-        "context": size(body.get("context", 1024), lines.where(*at, "context")),
-        "hold_out": share(body.get("hold_out", 0), lines.where(*at, "hold_out")),
+        "budget": _at_least(1, body["budget"], "budget", lines, at),
+        "context": _at_least(2, body.get("context", 1024), "context", lines, at),
+        "hold_out": held,
         "max_epochs": body.get("max_epochs", 4),
-        "tokenizer": body.get("tokenizer") or {"train": {"vocab": 32768}},
+        "tokenizer": _tokenizer(body.get("tokenizer"), lines, at),
         "phases": [_phase(phase, i, len(phases), lines, at) for i, phase in enumerate(phases)],
     }
     given.pop("weights", None)
     return Part("mix", name, given, line_of(where))
+
+
+def _tokenizer(given: Any, lines: Lines, at: tuple[str, ...]) -> Given:
+    found = given or {"train": {"vocab": 32768}}
+    where = lines.where(*at, "tokenizer")
+    if not isinstance(found, dict) or set(found) not in ({"train"}, {"from"}):
+        raise RecipeError(f"{where}tokenizer: write {{train: {{vocab: 4096}}}} or {{from: PATH or MODEL}}")
+    shaped(found, {"train": "a mapping", "from": "a word"}, lines, *at, "tokenizer")
+    for key in found.get("train") or {}:
+        _at_least(1, found["train"][key], key, lines, (*at, "tokenizer", "train"))
+    return dict(found)
+
+
+def _at_least(least: int, value: Any, key: str, lines: Lines, at: tuple[str, ...]) -> int:
+    where = lines.where(*at, key)
+    if (found := size(value, where)) < least:
+        raise RecipeError(f"{where}{key}: {value!r} is not {least} or more")
+    return found
 
 
 def _phase(phase: Any, i: int, n: int, lines: Lines, at: tuple[str, ...]) -> Given:
@@ -191,6 +241,8 @@ def _phase(phase: Any, i: int, n: int, lines: Lines, at: tuple[str, ...]) -> Giv
     if "until" not in phase and i < n - 1:
         raise RecipeError(f"{where}phase {i + 1} of {n} needs until:, such as 80%")
     weights = {str(k): share(v, where) for k, v in phase["weights"].items()}
+    if not sum(weights.values()):
+        raise RecipeError(f"{where}every weight is 0; give at least one source a share")
     return {"until": share(phase.get("until", 1), where), "weights": weights}
 
 

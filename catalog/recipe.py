@@ -6,6 +6,7 @@ is checked against the function it goes to before anything starts. Nothing here 
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from catalog.errors import RecipeError, near
 from catalog.ids import digest
 from catalog.parts import LOOKS, SECTIONS, Given, Part, policy_names, section_parts
 from catalog.stage import Bound
-from catalog.written import Lines, known, listed, read_yaml
+from catalog.written import Lines, known, listed, read_yaml, shaped
 
 TOP = ("name", "seed", "lake", "spark", *SECTIONS)
 
@@ -65,10 +66,14 @@ def load(path: str | os.PathLike[str], settings: Sequence[str] = (), lake: str |
     if not file.is_file():
         there = [str(p) for p in file.parent.glob("*.yaml")] if file.parent.is_dir() else []
         raise RecipeError(f"{path}: no such recipe{near(str(path), there)}")
-    text = file.read_text(encoding="utf-8")
     try:
+        text = file.read_text(encoding="utf-8")
         raw = read_yaml(text)
         lines = Lines(text, str(path))
+    except (UnicodeDecodeError, IsADirectoryError, PermissionError) as error:
+        raise RecipeError(f"{path}: cannot be read as text in UTF-8: {error}") from None
+    except RecursionError:
+        raise RecipeError(f"{path}:1: nested deeper than can be read; is it a recipe?") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise RecipeError(f"{path}:{mark.line + 1 if mark else 1}: not YAML: {getattr(error, 'problem', error)}") from None
@@ -78,10 +83,13 @@ def load(path: str | os.PathLike[str], settings: Sequence[str] = (), lake: str |
         _set(raw, setting)
     known(raw, TOP, lines)
     for key in ("name", "seed", "lake"):
-        if key not in raw:
+        if raw.get(key) is None:
             raise RecipeError(f"{path}:1: a recipe needs {key!r}")
-    if not isinstance(raw["seed"], int):
-        raise RecipeError(f"{lines.where('seed')}seed: {raw['seed']!r} is not a whole number")
+    shaped(raw, {"name": "a word", "seed": "a whole number from 0", "lake": "a word", "spark": "a mapping"}, lines)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", raw["name"]):
+        raise RecipeError(f"{lines.where('name')}name: {raw['name']!r}: use letters, digits, _ and -; runs have folders of this name")
+    known(raw.get("spark") or {}, ("master", "conf"), lines, "spark")
+    shaped(raw.get("spark") or {}, {"master": "a word", "conf": "a mapping"}, lines, "spark")
     folder = file.resolve().parent
     recipe = Recipe(
         path=str(path),
@@ -94,6 +102,7 @@ def load(path: str | os.PathLike[str], settings: Sequence[str] = (), lake: str |
     parts = [part for section in SECTIONS for part in section_parts(section, raw, lines, folder)]
     if not parts:
         raise RecipeError(f"{path}:1: no part: a recipe needs at least one of {', '.join(SECTIONS)}")
+    _once(parts, lines)
     linked = [_link(part, parts, lines) for part in parts]
     policies = {name: _policy(name, folder, lines, p) for p in linked for name in policy_names(p)}
     return replace(recipe, parts=tuple(_ordered(linked, lines)), policies=policies)
@@ -114,6 +123,15 @@ def _set(raw: Given, setting: str) -> None:
     if not isinstance(place, dict):
         raise RecipeError(f"--set {setting}: {'.'.join(keys[:-1])!r} has no keys")
     place[keys[-1]] = read_yaml(value)
+
+
+def _once(parts: Sequence[Part], lines: Lines) -> None:
+    """Refuse two parts that publish one dataset: the second would take the place of the first, and each run undo the other."""
+    made: dict[str, Part] = {}
+    for part in parts:
+        if part.section in ("ingest", "curate", "synth") and (first := made.setdefault(part.dataset, part)) is not part:
+            where = lines.where(part.section, part.name, "publish_as")
+            raise RecipeError(f"{where}{first.id} and {part.id} both publish {part.dataset!r}; give one publish_as: another name")
 
 
 def _link(part: Part, parts: Sequence[Part], lines: Lines) -> Part:

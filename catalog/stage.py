@@ -13,6 +13,7 @@ Names and knobs are checked by reading the source, so that a typo is found in a 
 import ast
 import importlib
 import importlib.util
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,6 +239,8 @@ def bind(target: Target, knobs: dict[str, Any], where: str, *, given: tuple[str,
             types = tuple(t for kind in allowed for t in PLAIN.get(kind, (type(None),)))
             if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
                 raise RecipeError(f"{where}{name}: {value!r} is not {' or '.join(allowed)}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RecipeError(f"{where}{name}: {value!r} is not a finite number")
     missing = [name for name in target.required if name not in knobs and name not in given]
     if missing:
         raise RecipeError(f"{where}{target.path} needs {', '.join(missing)}")

@@ -1,17 +1,21 @@
 """What people write in YAML: sizes, shares, lists, and the line that an error points to."""
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from catalog.errors import RecipeError, near
 
+DATASET = r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*"
+"""A dataset's name: it is a folder and a view."""
+
 
 def size(value: Any, where: str = "") -> int:
     """Return a count as people write it: 400k, 1.5B, 2GB, 300. k, M, B/G, T are powers of ten; KiB, MiB, GiB of two."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([kKmMbBgGtT]?)(iB|B|b)?\s*", str(value))
     if not match or (match[2] in "bB" and match[2] and match[3]):
@@ -30,6 +34,49 @@ def share(value: Any, where: str = "") -> float:
     if not 0 <= found <= 1:
         raise RecipeError(f"{where}{value!r} is not between 0 and 100%")
     return found
+
+
+def whole(value: Any, least: int = 0) -> bool:
+    """Whether a value is a whole number, and not below the least."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def number(value: Any) -> bool:
+    """Whether a value is a number above zero, and a finite one."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def word(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def words(value: Any) -> bool:
+    return word(value) or (isinstance(value, list) and bool(value) and all(map(word, value)))
+
+
+def weights(value: Any) -> bool:
+    return words(value) or (isinstance(value, dict) and bool(value) and all(map(word, value)) and all(map(number, value.values())))
+
+
+SHAPES: dict[str, Callable[[Any], bool]] = {
+    "a word": word,
+    "a name or a list of names": words,
+    "a name, a list of names, or names with weights above 0": weights,
+    "true or false": lambda value: isinstance(value, bool),
+    "a list": lambda value: isinstance(value, list),
+    "a mapping": lambda value: isinstance(value, dict),
+    "a whole number from 0": whole,
+    "a whole number from 1": lambda value: whole(value, 1),
+    "a number above 0, or names with one each": lambda value: number(value) or (isinstance(value, dict) and weights(value)),
+}
+"""What a value may be, in the words of the line that refuses it."""
+
+
+def shaped(given: Mapping[str, Any], shapes: Mapping[str, str], lines: "Lines", *trail: str) -> None:
+    """Refuse a value of another shape than its key's. Keys that are not there, or of no shape, pass."""
+    for key, shape in shapes.items():
+        if given.get(key) is not None and not SHAPES[shape](given[key]):
+            raise RecipeError(f"{lines.where(*trail, key)}{key}: {given[key]!r} is not {shape}")
 
 
 class Loader(yaml.SafeLoader):
@@ -53,17 +100,25 @@ def read_yaml(text: str) -> Any:
     return yaml.load(text, Loader=Loader)  # noqa: S506 - Loader is SafeLoader with other scalars
 
 
+MOST = 100_000
+"""Keys and items of a recipe: anchors that point to anchors write more than anybody reads."""
+
+
 class Lines:
     """Where each key of a YAML text stands, for error lines."""
 
     def __init__(self, text: str, path: str) -> None:
         self.path = path
         self.at: dict[tuple[str, ...], int] = {}
+        self.seen = 0
         root = yaml.compose(text, Loader=Loader)
         if root is not None:
             self._walk(root, ())
 
     def _walk(self, node: yaml.Node, trail: tuple[str, ...]) -> None:
+        self.seen += 1
+        if self.seen > MOST:
+            raise RecipeError(f"{self.path}:{node.start_mark.line + 1}: over {MOST:,} keys and items; write fewer, or fewer anchors")
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 here = (*trail, str(key.value))

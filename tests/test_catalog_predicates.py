@@ -121,6 +121,8 @@ REFUSED = {
     "text LIKE domain": "LIKE takes a string",
     "i / 0 > 1": "takes a constant that is not zero",
     "i / x > 1": "takes a constant that is not zero",
+    "x % 0.1 < 0.05": "% takes a whole number",
+    "x = 1e400": "too large for a double",
     "i % g.n = 1": "takes a constant that is not zero",
     "i IN (1, NULL)": "not expected here",
     "i IN (x)": "IN takes numbers and strings",
@@ -170,7 +172,7 @@ strings = st.sampled_from(["domain", "g.code", "source.path", "'web'", "'en'", "
 def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(
         st.tuples(inner, st.sampled_from(["+", "-", "*"]), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
-        st.tuples(inner, st.sampled_from(["/", "%"]), st.sampled_from(["3", "-2.5", "7"])).map(" ".join).map("({})".format),
+        st.tuples(inner, st.sampled_from(["/ 3", "/ -2.5", "/ 7", "% 3", "% -2", "% 7"])).map(" ".join).map("({})".format),
         inner.map("abs({})".format), inner.map("round({})".format), inner.map("- ({})".format),
         st.tuples(inner, inner).map(lambda t: f"greatest({t[0]}, {t[1]})"),
         st.tuples(inner, inner).map(lambda t: f"coalesce({t[0]}, {t[1]})"),
