@@ -47,6 +47,8 @@ def job(corpus: Corpus, before: Edges, *, preset: str | None = None, threshold: 
     `verify` is the smallest true Jaccard of a pair, 0 takes candidates as they are. `before` holds the exact pairs: copies have
     the keys of the document they were joined to, so their edges say nothing new.
     """
+    if not 0 <= verify <= 1 or ngram < 1:
+        raise RecipeError(f"minhash: verify: {verify}, ngram: {ngram}; verify is a Jaccard from 0 (not checked) to 1, ngram 1 word or more")
     bands, rows = shape(preset, threshold)
     tables = band_tables(corpus, bands=bands, rows=rows, ngram=ngram)
     corpus.tables["bands"] = tables

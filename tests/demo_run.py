@@ -3,7 +3,11 @@
 import os
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent
@@ -31,6 +35,8 @@ class Said:
     code: int
     out: str
     err: str
+    silent: float = 0.0
+    """The longest that it said nothing on stderr, in seconds, where somebody listened."""
 
 
 def headrace(*arguments: str | Path, cwd: Path | None = None, timeout: float = 120, **environment: str) -> Said:
@@ -46,5 +52,21 @@ def without_network(*arguments: str | Path, timeout: float = 1500) -> Said:
     """Run the command line in a network namespace that has loopback alone, after proving that nothing else answers."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     command = ["unshare", "-rn", "bash", "-c", DENIED, "bash", sys.executable, "-m", "headrace", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=HOME, env={**os.environ, "PATH": path})
-    return Said(done.returncode, done.stdout, done.stderr)
+    return listened(command, timeout, {**os.environ, "PATH": path})
+
+
+def listened(command: list[str], timeout: float, environment: dict[str, str]) -> Said:
+    """Run a command, and take the time of what it says: each line, or each redrawing of a line."""
+    heard: list[tuple[float, bytes]] = [(time.monotonic(), b"")]
+    with tempfile.TemporaryFile() as out, subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, cwd=HOME, env=environment) as run:
+        assert run.stderr is not None
+        deadline = threading.Timer(timeout, run.kill)
+        deadline.start()
+        while said := os.read(run.stderr.fileno(), 1 << 16):
+            heard.append((time.monotonic(), said))
+        run.wait()
+        deadline.cancel()
+        out.seek(0)
+        told = out.read().decode()
+    gaps = [after - before for (before, _), (after, _) in pairwise(heard)]
+    return Said(run.returncode, told, b"".join(said for _, said in heard).decode(errors="replace"), max(gaps, default=0.0))

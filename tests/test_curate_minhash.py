@@ -196,6 +196,8 @@ def test_shapes_and_thresholds() -> None:
         shape("fineweb", 0.8)
     with pytest.raises(RecipeError, match=r"threshold: 1\.5"):
         shape(None, 1.5)
+    with pytest.raises(RecipeError, match="verify: 8"):
+        job(None, None, verify=8)  # type: ignore[arg-type]  # refused before it looks at a document
 
 
 def test_union_find_against_plain_search() -> None:
