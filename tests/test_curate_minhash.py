@@ -20,7 +20,7 @@ from catalog.stage import Bound, words
 from curate import duplicates
 from curate.components import join
 from curate.grams import GOLDEN, gram_sets, jaccards
-from curate.minhash import PRESETS, chance, functions, keys, shape
+from curate.minhash import PRESETS, chance, functions, job, keys, shape
 from tests.spark_making import corpus, family, joined, local_session
 
 FINEWEB: dict[str, Any] = {"bands": 14, "rows": 8, "ngram": 5}
