@@ -18,6 +18,7 @@ from catalog.schema import BYTES_A_TOKEN
 from catalog.written import size
 from mixer import lock as locks
 from mixer import mixture
+from mixer.ancestry import with_ancestors
 from mixer.frozen import NOTHING, Frozen, Given, counts, gather, listed, lock_of, lock_phases, sources, tables
 from mixer.holdout import hold_out as choose_held_out
 from mixer.mixture import Phase, Planned, Supply
@@ -64,12 +65,13 @@ def freeze(
     folder gets tokenizer/, documents/, lock.json and last lock.sha256. Raises RecipeError and InputError, each naming the fix.
     """
     where = f"mix.{name}: "
-    plan(snapshots, budget=budget, phases=phases, name=name, by=by, context=context)  # names and weights, before the work
+    asked: dict[str, Any] = {"budget": budget, "phases": phases, "by": by, "context": context, "hold_out": hold_out, "max_epochs": max_epochs}
+    plan(snapshots, name=name, **asked)  # names, weights and figures, before the work
     opened = load(_tokenizer(lake_root, snapshots, tokenizer, seed, where), threads)
     frame, shards = gather({one: build(snapshot, opened, meter) for one, snapshot in snapshots.items()})
     if not frame.height:
         raise InputError(f"{where}no text is left of {', '.join(snapshots)}; look at what the policy cuts")
-    held = choose_held_out(frame, hold_out, seed)
+    held = choose_held_out(with_ancestors(frame, lake_root, snapshots), hold_out, seed)
     left = _by(frame.filter(~pl.Series(held.chosen)), by)
     names = sorted(frame[by].unique())
     resolved = mixture.phases(phases, names, budget, context, where)
@@ -109,9 +111,11 @@ def plan(
     """
     where = f"mix.{name}: "
     _check(snapshots, by, where)
+    mixture.check_figures(budget, context, hold_out, max_epochs, where)
     sizes = _kept_bytes(snapshots, by)
     if not sizes:
         raise InputError(f"{where}nothing is kept of {', '.join(snapshots)}; look at what the policy drops with `headrace show DATASET --dropped REASON`")
+    mixture.check_caps(max_epochs, sizes, where)
     tokens = {one: int(kept * (1 - hold_out) / bytes_a_token) for one, (kept, _) in sizes.items()}
     supplies = [Supply(one, sizes[one][1], tokens[one], mixture.rows(tokens[one], context)) for one in sorted(sizes)]
     resolved = mixture.phases(phases, [supply.name for supply in supplies], budget, context, where)
@@ -152,7 +156,7 @@ def _kept_bytes(snapshots: Mapping[str, Snapshot], by: str) -> dict[str, tuple[i
 
 def _tokenizer(lake_root: str, snapshots: Mapping[str, Snapshot], given: Mapping[str, Any], seed: int, where: str) -> str:
     """Return the folder of the tokenizer that a recipe asks for, training it where no one has."""
-    if set(given) not in ({"train"}, {"from"}):
+    if not isinstance(given, Mapping) or set(given) not in ({"train"}, {"from"}) or not isinstance(given.get("train") or {}, Mapping):
         raise RecipeError(f"{where}tokenizer: write {{train: {{vocab: 4096}}}} or {{from: PATH or MODEL}}")
     if "from" in given:
         places = [str(given["from"]), os.path.join(lake_root, "models", str(given["from"]))]

@@ -4,8 +4,9 @@ A sample is one row of `context` tokens, so weights by samples are weights by to
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from catalog.errors import InputError, RecipeError, near
 from mixer.order import Blend
@@ -52,6 +53,31 @@ def rows(tokens: int, context: int) -> int:
     return max(0, (tokens - 1) // context)
 
 
+def check_figures(budget: int, context: int, hold_out: float, max_epochs: float | Weights, where: str) -> None:
+    """Raise RecipeError for a figure of a mixture that is no number, or out of its range."""
+    for name, value, least in (("budget", budget, 1), ("context", context, 2)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise RecipeError(f"{where}{name}: {value!r}; it is a whole number of tokens, {least} or more")
+    if not _finite(hold_out) or hold_out >= 1:
+        raise RecipeError(f"{where}hold_out: {hold_out!r}; it is a share, 0 or more and below 1")
+    for cap in max_epochs.values() if isinstance(max_epochs, Mapping) else (max_epochs,):
+        if not _finite(cap) or cap == 0:
+            raise RecipeError(f"{where}max_epochs is {cap!r}; write a number above 0")
+
+
+def check_caps(max_epochs: float | Weights, names: Iterable[str], where: str) -> None:
+    """Refuse a cap for a source that is not there: it would go unnoticed."""
+    known = list(names)
+    for name in max_epochs if isinstance(max_epochs, Mapping) else ():
+        if name not in known:
+            raise RecipeError(f"{where}max_epochs: no source {name!r} in what is mixed{near(name, known)}")
+
+
+def _finite(value: object) -> bool:
+    """Whether a value is a number, finite and 0 or more."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
 def phases(given: Sequence[Mapping[str, object]], names: Sequence[str], budget: int, context: int, where: str) -> list[Phase]:
     """Return the phases of a mixture over the sources `names`; they switch hard, at a whole sample.
 
@@ -63,7 +89,9 @@ def phases(given: Sequence[Mapping[str, object]], names: Sequence[str], budget: 
         raise RecipeError(f"{where}a budget of {budget:,} tokens is less than one row of context ({context:,})")
     found, start = [], 0
     for i, one in enumerate(given):
-        until = float(one.get("until", 1))  # type: ignore[arg-type]
+        until: Any = one.get("until", 1)
+        if not _finite(until) or until > 1:
+            raise RecipeError(f"{where}phase {i + 1}: until: {until!r}; it is a share of the budget, 0 to 1")
         if i == len(given) - 1 and until != 1:
             raise RecipeError(f"{where}the last phase ends at {until:.4g} of the budget; leave its until: out, or add a phase for the rest")
         end = round(until * total)
@@ -79,8 +107,8 @@ def _weights(given: Weights, names: Sequence[str], where: str) -> tuple[float, .
     for name, weight in given.items():
         if name not in names:
             raise RecipeError(f"{where}no source {name!r} in what is mixed{near(name, names)}")
-        if not (math.isfinite(weight) and weight >= 0):
-            raise RecipeError(f"{where}weight of {name} is {weight}; weights are 0 or more")
+        if not _finite(weight):
+            raise RecipeError(f"{where}weight of {name} is {weight!r}; weights are 0 or more")
     total = sum(given.values())
     if total <= 0 or abs(total - 1) > WHOLE:
         fix = ", ".join(f"{name}: {weight / total:.4g}" for name, weight in given.items()) if total > 0 else "at least one above 0"
@@ -126,7 +154,7 @@ def _cap(source: Supply, max_epochs: float | Weights, where: str) -> int:
     """Return how many samples a source may give."""
     cap = max_epochs.get(source.name, math.inf) if isinstance(max_epochs, Mapping) else max_epochs
     if not cap > 0:
-        raise RecipeError(f"{where}max_epochs is {cap}; write a number above 0")
+        raise RecipeError(f"{where}max_epochs is {cap!r}; write a number above 0")
     return int(min(source.rows * cap, 1 << 62))
 
 

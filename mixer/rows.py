@@ -1,5 +1,6 @@
 """Freezing chats for SFT and pairs for preference optimisation: the same lock and run folder as a mixture of text."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from catalog.files import Snapshot, write_rows
 from catalog.progress import Meter
 from mixer import lock as locks
 from mixer import mixture
+from mixer.ancestry import with_ancestors
 from mixer.chats import build
 from mixer.frozen import NOTHING, Frozen, Given, counts, gather, lock_of, lock_phases, sources, tables
 from mixer.mixture import Phase, Supply
@@ -28,7 +30,7 @@ def freeze_chats(lake_root: str, snapshots: Mapping[str, Snapshot], *, on: Mappi
     knobs: tokenizer (folder), context, samples (or epochs: passes over all packed rows), seed, run_folder, name, and
     held_out_of, threads, meter. Loss is on what assistants say. Longer chats, and those that cannot be used, are left out,
     counted by reason and listed in dropped.parquet; `held_out_of` names a run folder whose hold-out is kept, and then nothing
-    written from a document of it is trained on.
+    written from a document of it is trained on, nor what was written from that, through however many datasets of the lake.
     Raises InputError where nothing is left, RecipeError for `on:` that names something else.
     """
     return _freeze("chat", lake_root, snapshots, on, **knobs)
@@ -61,6 +63,7 @@ def _freeze(
     opened = load(tokenizer, threads)
     built = {one: build(snapshots[one], opened, kind, meter) for one in names}
     frame, shards = gather(built)
+    frame = with_ancestors(frame, lake_root, snapshots) if held_out_of else frame
     held, withheld = _hold_out(held_out_of, run_folder, lake_root, opened.sha256)
     lost = pl.concat([_unusable(built), _left_out(frame, context, withheld, 2 if kind == "pair" else 1)])
     left = frame.join(lost.select("doc_id", "dataset"), on=["doc_id", "dataset"], how="anti", maintain_order="left")
@@ -102,7 +105,7 @@ def _weights(on: Mapping[str, float], snapshots: Mapping[str, Snapshot], where: 
     for name, weight in on.items():
         if name not in snapshots:
             raise RecipeError(f"{where}on: no dataset {name!r}{near(name, snapshots)}")
-        if not weight >= 0:
+        if not 0 <= weight < math.inf:
             raise RecipeError(f"{where}on: weight of {name} is {weight}; weights are 0 or more")
     names = [name for name, weight in on.items() if weight > 0]
     if not names:
@@ -112,7 +115,7 @@ def _weights(on: Mapping[str, float], snapshots: Mapping[str, Snapshot], where: 
 
 
 def _left_out(frame: pl.DataFrame, context: int, withheld: set[str], sides: int) -> pl.DataFrame:
-    """Return doc_id, dataset, uri and reason of rows that are too long, or written from a held-out document."""
+    """Return doc_id, dataset, uri and reason of rows that are too long, or written from a held-out document; `parents` are all ancestors."""
     parents = pl.col("parents").list.eval(pl.element().is_in(list(withheld))).list.any().fill_null(False)
     reason = pl.when(parents | pl.col("doc_id").is_in(list(withheld))).then(pl.lit("held_out")).when(pl.col("tokens") > context).then(pl.lit("too_long"))
     found = frame.with_columns(reason=reason).filter(pl.col("reason").is_not_null())
@@ -144,7 +147,7 @@ def _rows(documents: pl.DataFrame, kind: str, context: int) -> tuple[pl.DataFram
 
 
 def _hold_out(of: str | None, run_folder: str, lake_root: str, tokenizer: str) -> tuple[Given, set[str]]:
-    """Return the hold-out of another run as this lock's own, and the ids of its documents and of what was written from them.
+    """Return the hold-out of another run as this lock's own, and the ids of its documents and of the rows that it left out for them.
 
     With another tokenizer, or in another lake, its tokens mean nothing here: then only the ids count.
     """

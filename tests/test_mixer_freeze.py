@@ -298,6 +298,20 @@ def test_a_tokenizer_can_come_from_a_folder_or_a_model_of_the_lake(lake: tuple[P
         ({"tokenizer": {"from": "nowhere"}}, InputError, "mix.base: tokenizer: no tokenizer.json in nowhere or"),
         ({"tokenizer": {"train": {"vocab": 350, "size": 3}}}, RecipeError, "mix.base: tokenizer: train: takes vocab: and bytes:"),
         ({"tokenizer": {"vocab": 3}}, RecipeError, "mix.base: tokenizer: write {train: {vocab: 4096}} or {from: PATH or MODEL}"),
+        ({"tokenizer": 3}, RecipeError, "mix.base: tokenizer: write {train: {vocab: 4096}} or {from: PATH or MODEL}"),
+        ({"tokenizer": {"train": 3}}, RecipeError, "mix.base: tokenizer: write {train: {vocab: 4096}} or {from: PATH or MODEL}"),
+        ({"context": 0}, RecipeError, "mix.base: context: 0; it is a whole number of tokens, 2 or more"),
+        ({"budget": -400}, RecipeError, "mix.base: budget: -400; it is a whole number of tokens, 1 or more"),
+        ({"hold_out": 1.0}, RecipeError, "mix.base: hold_out: 1.0; it is a share, 0 or more and below 1"),
+        ({"hold_out": float("nan")}, RecipeError, "mix.base: hold_out: nan; it is a share"),
+        ({"hold_out": -0.1}, RecipeError, "mix.base: hold_out: -0.1; it is a share"),
+        ({"max_epochs": "abc"}, RecipeError, "mix.base: max_epochs is 'abc'; write a number above 0"),
+        ({"max_epochs": float("nan")}, RecipeError, "mix.base: max_epochs is nan; write a number above 0"),
+        ({"max_epochs": {"web": -2}}, RecipeError, "mix.base: max_epochs is -2; write a number above 0"),
+        ({"max_epochs": {"boks": 2}}, RecipeError, "mix.base: max_epochs: no source 'boks' in what is mixed; did you mean 'books'?"),
+        ({"phases": [{"weights": {"web": float("nan")}}]}, RecipeError, "mix.base: weight of web is nan; weights are 0 or more"),
+        ({"phases": [{"weights": {"web": "all"}}]}, RecipeError, "mix.base: weight of web is 'all'; weights are 0 or more"),
+        ({"phases": [{"until": float("nan"), "weights": {"web": 1.0}}]}, RecipeError, "mix.base: phase 1: until: nan; it is a share of the budget"),
         ({"budget": 10**6}, InputError, "mix.base: books is short"),
         ({"phases": [{"weights": {"papers": 1.0}}]}, RecipeError, "mix.base: no source 'papers' in what is mixed; there is books, code, web"),
     ],
@@ -308,6 +322,13 @@ def test_mistakes_are_one_line(lake: tuple[Path, dict[str, Snapshot]], knobs: di
     assert str(error.value).startswith(message)
     assert "\n" not in str(error.value)
     assert not (lake[0] / "runs/wrong").exists()
+
+
+@pytest.mark.parametrize(("knob", "value", "said"), [("context", 0, "context: 0"), ("hold_out", 1, "hold_out: 1"), ("max_epochs", "x", "max_epochs is 'x'")])
+def test_the_plan_refuses_what_freezing_would(lake: tuple[Path, dict[str, Snapshot]], knob: str, value: Any, said: str) -> None:
+    given = {name: KNOBS[name] for name in ("budget", "phases", "name", "context", "hold_out", "max_epochs")}
+    with pytest.raises(RecipeError, match=f"^mix.base: {said}; "):
+        mix.plan(lake[1], **{**given, knob: value})
 
 
 def test_an_empty_snapshot_and_a_wrong_shape_are_refused(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import InputError, RecipeError
-from catalog.files import DataFile, Snapshot, write_rows
+from catalog.files import DataFile, Draft, Snapshot, write_rows
 from catalog.ids import doc_id
+from catalog.lake import Lake
 from catalog.schema import SHAPES
 from mixer import chats, tokenizer
+from mixer.mix import freeze as mix
 from mixer.rendering import IGNORED
 from mixer.rows import freeze_chats, freeze_pairs
 from mixer.samples import Samples
@@ -182,32 +184,81 @@ def test_only_the_last_turn_of_a_pair_is_learnt(tmp_path: Path, opened: Tokenize
     assert shard.mask is not None and opened.decode(shard.tokens[shard.mask == 1]) == f"good{TURN_END}bad{TURN_END}"
 
 
-def test_what_was_written_from_a_held_out_document_is_not_learnt(tmp_path: Path, model: str) -> None:
-    from mixer.mix import freeze as mix
+BASE: dict[str, Any] = {"context": 32, "budget": 1600, "hold_out": 0.2, "phases": [{"weights": {"web": 1.0}}], "seed": 7, "name": "base"}
 
-    schema = SHAPES["document"]
+
+def texts() -> list[dict[str, Any]]:
+    """Sixty documents of sixty hosts."""
     facts = {"domain": "web", "text": "the river turns the mill " * 9}
-    texts = [{**facts, "doc_id": doc_id("d", str(i), None, None), "uri": f"u{i}", "host": f"h{i}", "origin_hash": str(i)} for i in range(60)]
-    stat = write_rows(tmp_path / "data/corpus/run/0.parquet", pa.Table.from_pylist(texts, schema), schema)
-    corpus = Snapshot(
-        "corpus", 1, "key", None, "document", "test", (DataFile("c", "data/corpus/run/0.parquet", 60, stat.bytes, stat.ids, str(tmp_path)),), (),
-        datetime(2026, 1, 1), 60, 60, 0, (), str(tmp_path),
-    )  # fmt: skip
-    base = str(tmp_path / "runs/base")
-    knobs: dict[str, Any] = {"context": 32, "budget": 1600, "hold_out": 0.2, "phases": [{"weights": {"web": 1.0}}], "seed": 7, "name": "base"}
-    mix(str(tmp_path), {"corpus": corpus}, tokenizer={"from": model}, run_folder=base, **knobs)
+    return [{**facts, "doc_id": doc_id("d", str(i), None, None), "uri": f"u{i}", "host": f"h{i}", "origin_hash": str(i)} for i in range(60)]
+
+
+def written_from(i: int, parent: dict[str, Any]) -> dict[str, Any]:
+    return chat(i, "wheel?", "mill", gen={"parents": [parent["doc_id"]]})
+
+
+def test_what_was_written_from_a_held_out_document_is_not_learnt(tmp_path: Path, model: str) -> None:
+    base, corpus = str(tmp_path / "runs/base"), texts()
+    mix(str(tmp_path), {"corpus": dataset(tmp_path, corpus, "document", "corpus")}, tokenizer={"from": model}, run_folder=base, **BASE)
     lm = Samples.open(base)
     trained = {one["doc_id"] for i in range(lm.total) for one in lm.documents(i)}
-    rows = [chat(i, "wheel?", "mill", gen={"parents": [text["doc_id"]]}) for i, text in enumerate(texts)]
+    rows = [written_from(i, text) for i, text in enumerate(corpus)]
     found, samples = freeze(tmp_path, rows, model, held_out_of=base)
     held = found.dropped["held_out"]
     assert held == lm.lock["held_out"]["documents"] > 0
     assert [one["bytes"] for one in samples.held_out(4)] == [one["bytes"] for one in lm.held_out(4)]
     kept = {one["doc_id"] for i in range(samples.total) for one in samples.documents(i)}
     assert {row["gen"]["parents"][0] for row in rows if row["doc_id"] in kept} >= trained
-    again = [chat(100 + i, "again?", "mill", gen={"parents": [row["doc_id"]]}) for i, row in enumerate(rows)]
+    again = [written_from(100 + i, row) for i, row in enumerate(rows)]
     chained, _ = freeze(tmp_path, again, model, held_out_of=str(tmp_path / "runs/sft"), run_folder=str(tmp_path / "runs/tuned"))
     assert chained.dropped["held_out"] == held
+
+
+def published(lake: Lake, made: Snapshot, *above: str) -> Snapshot:
+    """Publish rows as a part does, with the datasets that they were made from."""
+    lineage = tuple((name, lake.snapshot(name).version) for name in above)
+    return lake.commit(Draft(made.dataset, f"key-{made.dataset}", made.shape, "test", made.files, "run", lineage=lineage))
+
+
+def test_nor_what_was_written_from_that_however_far_down(tmp_path: Path, model: str) -> None:
+    """corpus -> qa -> more -> prefs: each row names its parent alone, and base's hold-out is what no row may come from."""
+    corpus = texts()
+    qa = [written_from(i, text) for i, text in enumerate(corpus)]
+    more = [written_from(100 + i, row) for i, row in enumerate(qa)]
+    prefs = [{**pair(i, "wheel?", f"mill {i}", "no"), "gen": {"parents": [row["doc_id"]]}} for i, row in enumerate(more)]
+    with Lake.open(tmp_path / "lake", create=True) as lake:
+        root = Path(lake.root)
+        first = published(lake, dataset(root, corpus, "document", "corpus"))
+        published(lake, dataset(root, qa, "chat", "qa"), "corpus")
+        published(lake, dataset(root, more, "chat", "more"), "qa")
+        last = published(lake, dataset(root, prefs, "pair", "prefs"), "more")
+    mix(str(root), {"corpus": first}, tokenizer={"from": model}, run_folder=str(root / "runs/base"), **BASE)
+    lock = Samples.open(root / "runs/base").lock
+    knobs = {"tokenizer": model, "context": CONTEXT, "samples": 20, "seed": 7, "run_folder": str(root / "runs/dpo"), "name": "dpo"}
+    found = freeze_pairs(str(root), {"prefs": last}, on={"prefs": 1}, held_out_of=str(root / "runs/base"), **knobs)
+    assert found.dropped == {"held_out": lock["held_out"]["documents"]} and found.dropped["held_out"] > 0
+
+
+def rewrite(name: str, i: int, parent: dict[str, Any]) -> dict[str, Any]:
+    """A document that was written from another: only its parent ties it to that."""
+    about = {"doc_id": doc_id(name, str(i), None, None), "uri": f"{name}/{i}", "host": f"{name}{i}", "origin_hash": f"{name}{i}"}
+    return {**parent, **about, "gen": {"parents": [parent["doc_id"]]}}
+
+
+def test_rewrites_of_rewrites_are_held_out_with_the_document(tmp_path: Path, model: str) -> None:
+    """A mixture of documents and of what was written from them in two steps, the middle one of which is not mixed."""
+    corpus = texts()[:30]
+    once = [rewrite("once", i, text) for i, text in enumerate(corpus)]
+    twice = [rewrite("twice", i, row) for i, row in enumerate(once)]
+    with Lake.open(tmp_path / "lake", create=True) as lake:
+        root = Path(lake.root)
+        first = published(lake, dataset(root, corpus, "document", "corpus"))
+        published(lake, dataset(root, once, "document", "once"), "corpus")
+        last = published(lake, dataset(root, twice, "document", "twice"), "once")
+    mix(str(root), {"corpus": first, "twice": last}, tokenizer={"from": model}, run_folder=str(root / "runs/base"), **{**BASE, "budget": 8000})
+    samples = Samples.open(root / "runs/base")  # more than two epochs: what is not held out is seen
+    seen = {one["uri"] for one in samples.consumed(samples.total).to_dicts()}
+    assert all((text["uri"] in seen) == (row["uri"] in seen) for text, row in zip(corpus, twice, strict=True)) and 0 < len(seen) < 60
 
 
 def test_a_tokenizer_without_a_template_is_refused(tmp_path: Path, model: str) -> None:
