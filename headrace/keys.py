@@ -1,12 +1,14 @@
 """What each part of a recipe amounts to, as a key: a part whose key the lake knows is done and is skipped.
 
 A key is a hash of what the part is asked to do, of its functions' versions, of its input files (name, size, time) and of the
-keys of the parts that it reads. So a change anywhere up the river changes every key below it, and nothing else.
+keys of the parts that it reads. So a change anywhere up the river changes every key below it, and nothing else. Knobs of a
+training that move no weight (threads, accumulate, save_every, keep, eval_every) are not in it: a run goes on with them changed.
 """
 
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from catalog.errors import InputError, RecipeError, near
@@ -15,6 +17,7 @@ from catalog.lake import Lake
 from catalog.parts import Part, inputs, policy_names
 from catalog.recipe import Recipe
 from headrace.done import dataset, finished, models, rows
+from trainer.knobs import check, lasting
 
 
 def part_keys(
@@ -25,11 +28,12 @@ def part_keys(
     Parts in `force` that are done get a key of their own, `<key>-2` and so on, to be done again. `only` names the parts that
     will be looked at (none: all). Where the lake holds another key in a part's place, adopted or forced, that one is meant.
     """
+    check_acts(recipe)
     chosen = {part.id for part in recipe.select(only)}
     instead = stand_ins(lake)
     keys: dict[str, str] = {}
     for part in recipe.parts:
-        own = [recipe.digest(part)]
+        own = [recipe.digest(_lasting(part))]
         above = [keys[need] for need in part.needs] + [_lake_key(lake, name, recipe, part) for name in part.lake_needs]
         if part.section == "ingest":
             keys[part.id] = _ingest_key(recipe, part, lake, [*own, str(limit)], asked=part.id in chosen)
@@ -40,6 +44,20 @@ def part_keys(
         again = part.id in force and finished(lake, meant[-1])
         keys[part.id] = f"{keys[part.id]}-{len(meant) + 1}" if again else meant[-1]
     return keys
+
+
+def check_acts(recipe: Recipe) -> None:
+    """Raise RecipeError, with the part's line, for a knob of an act whose value it cannot use."""
+    for part in recipe.parts:
+        if part.section == "train":
+            check(part.bound[0].knobs, f"{recipe.path}:{part.line}: {part.id}: ")
+
+
+def _lasting(part: Part) -> Part:
+    """A train part as far as its model depends on it."""
+    if part.section != "train":
+        return part
+    return replace(part, given=lasting(part.given), bound=tuple(replace(bound, knobs=lasting(bound.knobs)) for bound in part.bound))
 
 
 def stand_ins(lake: Lake) -> dict[str, list[str]]:

@@ -13,8 +13,9 @@ from catalog.lake import Lake
 from catalog.parts import Part, inputs
 from catalog.recipe import Recipe, load
 from headrace.done import finished, stands
-from headrace.keys import part_keys
+from headrace.keys import check_acts, part_keys
 from headrace.tables import table
+from trainer.presets import PRESETS
 
 EXPANSION = {".gz": 4.0, ".zip": 4.0, ".parquet": 3.0}
 """Bytes of text for a byte of input, by how it is packed; measured on the demo's files, rounded up."""
@@ -30,6 +31,7 @@ TRAIN_BYTES_A_PARAMETER = 16 + 3 * 12
 def show_plan(recipe_path: str, settings: tuple[str, ...], limit: int | None, lake_path: str | None, as_json: bool) -> None:
     """Print one row a part, what is done, and what the rest needs."""
     recipe = load(recipe_path, settings, lake_path)
+    check_acts(recipe)
     lake = Lake.open(recipe.lake) if (Path(recipe.lake) / "CURRENT").is_file() else None
     rows = parts(recipe, lake, limit)
     disk = sum(row["disk_mb"] for row in rows if row["state"] != "done")
@@ -40,10 +42,23 @@ def show_plan(recipe_path: str, settings: tuple[str, ...], limit: int | None, la
         typer.echo(json.dumps(whole, indent=1))
         return
     table(rows, title=f"{recipe.name} -> {recipe.lake}")
+    for line in missing(recipe):
+        typer.echo(f"\n{line}")
     typer.echo(f"\nto do: about {disk:,.0f} MB of disk ({free:,.0f} MB are free) and {memory:,.0f} MB of memory at most")
     if lake is not None:
         for line in mixes(recipe, lake):
             typer.echo(line)
+
+
+def missing(recipe: Recipe) -> list[str]:
+    """One line for each ingest part whose files are not there: a run would be refused."""
+    lines = []
+    for part in recipe.parts:
+        try:
+            inputs(part) if part.section == "ingest" else None
+        except InputError as error:
+            lines.append(str(error))
+    return lines
 
 
 def parts(recipe: Recipe, lake: Lake | None, limit: int | None) -> list[dict[str, Any]]:
@@ -54,7 +69,7 @@ def parts(recipe: Recipe, lake: Lake | None, limit: int | None) -> list[dict[str
     for part in recipe.parts:
         sizes[part.id] = text = _text(part, sizes)
         done = finished(lake, keys[part.id]) if lake is not None and stands(lake, recipe, part, keys[part.id]) else None
-        disk, memory = _needs(part, text)
+        disk, memory = _needs(part, text, recipe)
         rows.append(
             {"part": part.id, "does": _does(part), "reads_mb": round(text / 1e6, 1), "state": "done" if done else "to do",
              "output": done["output"] if done else "", "disk_mb": round(disk / 1e6, 1), "memory_mb": round(memory / 1e6)}
@@ -67,7 +82,7 @@ def disk_needed(recipe: Recipe, todo: list[Part]) -> float:
     sizes: dict[str, float] = {}
     for part in recipe.parts:
         sizes[part.id] = _text(part, sizes)
-    return sum(_needs(part, sizes[part.id])[0] for part in todo)
+    return sum(_needs(part, sizes[part.id], recipe)[0] for part in todo)
 
 
 def _text(part: Part, sizes: dict[str, float]) -> float:
@@ -93,14 +108,30 @@ def _does(part: Part) -> str:
     return f"{given['act']} from {given.get('from', given.get('model'))}" if part.section == "train" else ", ".join(given["tasks"])
 
 
-def _needs(part: Part, text: float) -> tuple[float, float]:
+def _needs(part: Part, text: float, recipe: Recipe) -> tuple[float, float]:
     """Bytes of disk and of memory."""
     if part.section == "synth":
         return SYNTH_GB["disk"] * 1e9, SYNTH_GB["memory"] * 1e9
-    if part.section in ("train", "eval"):
-        parameters = 1.4e6 if part.given.get("model", "tiny") == "tiny" else 1.4e8
+    if part.section == "train":
+        parameters = _parameters(part, recipe)
         return parameters * TRAIN_BYTES_A_PARAMETER, 8e8 + parameters * 16
+    if part.section == "eval":
+        return 0.0, 8e8 + _parameters(part, recipe) * 4
     return text * ON_DISK, 4e8 + min(text, 256e6) * 3
+
+
+def _parameters(part: Part, recipe: Recipe) -> float:
+    """The size of the model that a part trains or asks: of the preset at the start of its line, else of the instruct model."""
+    trained = {p.name: p for p in recipe.parts if p.section == "train"}
+    name = str(part.given.get("model") if part.section == "eval" else part.given.get("from") or part.given.get("model"))
+    while before := trained.pop(name.removeprefix("train."), None):
+        part, name = before, str(before.given.get("from") or before.given.get("model"))
+    return float(PRESETS[name].parameters(_vocabulary(part, recipe))) if name in PRESETS else 1.35e8
+
+
+def _vocabulary(part: Part, recipe: Recipe) -> int:
+    mixed = next((p for p in recipe.parts if p.section == "mix" and p.name == part.given.get("mix")), None)
+    return int((mixed.given["tokenizer"].get("train") or {}).get("vocab", 32768)) if mixed else 32768
 
 
 def mixes(recipe: Recipe, lake: Lake) -> list[str]:

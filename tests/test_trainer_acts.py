@@ -136,7 +136,7 @@ def test_the_hold_out_follows_along(chain: dict[str, tuple[Path, dict[str, Any]]
 @pytest.mark.slow
 def test_runs_that_fit_no_act_are_refused(chain: dict[str, tuple[Path, dict[str, Any]]]) -> None:
     folder = again(chain["tuned"][0], "odd", beta=0.0)
-    with pytest.raises(RecipeError, match="beta: 0.0; it is above 0"):
+    with pytest.raises(RecipeError, match="beta: 0.0; it is a number above 0"):
         go(open_run(folder))
     with pytest.raises(InputError, match="holds nothing out"):
         base = text_run(chain["base"][0].parent.parent, name="all", documents=200, budget=1024, hold_out=0.0)

@@ -148,6 +148,10 @@ def test_a_loss_that_is_no_number_stops_the_run(fresh: Path) -> None:
         go(open_run(folder))
     assert not (folder / "done.json").exists() and not (folder / "model").exists()
     kept = sorted((folder / "checkpoints").iterdir())[-1]
+    act = json.loads((folder / "act.json").read_text())
+    (folder / "act.json").write_text(json.dumps({**act, "knobs": {**act["knobs"], "save_every": 1000}}))
+    with pytest.raises(WorkError, match=f"; the checkpoint of step {int(kept.name.partition('-')[2])} is whole; "):  # of an earlier life
+        go(open_run(folder))
     assert all(torch.isfinite(torch.tensor(line["loss"])) for line in metrics.read(folder / "metrics.jsonl") if line["kind"] == "train"), kept
 
 

@@ -1,11 +1,20 @@
-"""Schedules against their closed forms, and what a plan refuses."""
+"""Schedules against their closed forms, what a plan refuses and when, and which knobs a run goes on with."""
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from catalog.errors import InputError, RecipeError
+from catalog.lake import Lake
+from catalog.recipe import load
+from catalog.stage import HOUSE, find
+from headrace.keys import part_keys
+from headrace.plan import show_plan
+from trainer.knobs import CHOICES, FREE, LIMITS, check
 from trainer.plan import Plan
 from trainer.presets import PRESETS
 from trainer.schedules import constant, cosine, wsd
@@ -59,18 +68,109 @@ def test_too_many_steps_name_the_budget() -> None:
         plan(steps=12).count(81)
 
 
+NAN, INF = math.nan, math.inf
+REFUSED: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("batch", "accumulate", "save_every", "keep", "eval_every"), (0, -1, 1.5, True, None, "2")),
+    "steps": (0, -3, 2.5, "all"),
+    "threads": (0, -1, 1.5),
+    "lr": (0, 0.0, -1.0, NAN, INF, "fast", None, True),
+    "embedding_lr": (0.0, -0.02, NAN, INF),
+    "warmup": (-0.1, NAN, INF, None),
+    "decay": (-1, NAN, INF),
+    "floor": (-0.1, 1.1, 5, NAN),
+    "clip": (-1, -1.0, NAN, INF),
+    "weight_decay": (-0.1, NAN, INF),
+    "betas": (5, (0.9,), (0.9, 1.0), (0.9, 0.95, 0.99), (-0.1, 0.9), (NAN, 0.9), "ab", None),
+    "schedule": ("cosin", 3, None),
+    "precision": ("bf61", 16, None),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_knob_out_of_its_range_is_refused_in_one_line(name: str) -> None:
+    for value in REFUSED[name]:
+        with pytest.raises(RecipeError) as error:
+            plan(**{name: value})
+        assert str(error.value).startswith(f"{name}: {value!r}; ") and "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("knobs", "said"),
     [
-        ({"batch": 0}, "batch: 0; it is 1 or more"),
-        ({"keep": 0}, "keep: 0"),
-        ({"schedule": "cosin"}, "'cosin'; did you mean 'cosine'"),
-        ({"precision": "bf61"}, "did you mean 'bf16'"),
+        ({"clip": -1}, "clip: -1; it is a number, 0 or more; 0 clips nothing"),
+        ({"embedding_lr": -0.02}, "embedding_lr: -0.02; it is a number above 0, or null for lr"),
+        ({"floor": 5}, "floor: 5; it is a share of lr, 0 to 1"),
+        ({"threads": -1}, "threads: -1; it is a whole number, 1 or more, or null for all cores"),
+        ({"beta": NAN}, "beta: nan; it is a number above 0"),
+        ({"epochs": 0}, "epochs: 0; it is a number above 0"),
+        ({"schedule": "cosin"}, "schedule: 'cosin'; did you mean 'cosine'?"),
+        ({"precision": "bf61"}, "precision: 'bf61'; did you mean 'bf16'?"),
     ],
 )
-def test_wrong_knobs_are_named(knobs: dict[str, Any], said: str) -> None:
-    with pytest.raises(RecipeError, match=said):
-        plan(**knobs)
+def test_the_line_says_what_is_allowed(knobs: dict[str, Any], said: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        check(knobs, "r.yaml:3: ")
+    assert str(error.value) == f"r.yaml:3: {said}"
+
+
+@pytest.mark.parametrize("act", ["pretrain", "sft", "dpo"])
+def test_every_knob_of_an_act_has_a_limit_and_its_default_keeps_it(act: str) -> None:
+    knobs = find("trainer", f"{act}.act").knobs
+    assert set(knobs) <= {*LIMITS, *CHOICES}
+    check(knobs)
+
+
+def test_the_edges_of_the_ranges_are_allowed() -> None:
+    plan(clip=0, weight_decay=0, warmup=0, decay=1, floor=1, betas=[0, 0.999], embedding_lr=0.02, threads=None, steps=1, lr=5)
+
+
+def test_knobs_are_checked_without_torch() -> None:
+    code = "import sys, trainer.knobs, headrace.keys; sys.exit('torch' in sys.modules or 'numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=HOUSE, env={"PYTHONPATH": str(HOUSE)}).returncode == 0
+
+
+RECIPE = """name: mill
+seed: 1
+lake: lake
+ingest:
+  notes: {tables: {paths: [notes.jsonl]}, domain: web}
+mix:
+  base: {from: notes, tokenizer: {train: {vocab: 300}}, context: 16, budget: 1600, weights: {web: 1}}
+train:
+  base:
+    act: pretrain
+    mix: base
+    model: tiny
+  tuned: {act: dpo, from: base, on: {notes: 1}}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    (tmp_path / "notes.jsonl").write_text('{"text": "the river"}\n', encoding="utf-8")
+    (tmp_path / "mill.yaml").write_text(RECIPE, encoding="utf-8")
+    return tmp_path / "mill.yaml"
+
+
+@pytest.mark.parametrize("setting", ["base.clip=-1", "base.lr=0", "base.betas=[1, 2]", "tuned.beta=.nan", "tuned.epochs=-1", "tuned.threads=-1"])
+def test_a_wrong_knob_is_refused_before_anything_starts(recipe: Path, setting: str) -> None:
+    knob = setting.partition(".")[2].partition("=")[0]
+    where = rf"^{recipe}:\d+: (train\.{setting.partition('.')[0]}: )?{knob}: "
+    with pytest.raises(RecipeError, match=where):
+        show_plan(str(recipe), (f"train.{setting}",), None, None, False)
+    with Lake.open(recipe.parent / "lake", create=True) as lake, pytest.raises(RecipeError, match=where):
+        part_keys(load(recipe, [f"train.{setting}"]), lake)
+
+
+def test_a_run_goes_on_with_knobs_that_move_no_weight(recipe: Path) -> None:
+    """The key names the run folder: it stays with FREE knobs, for the part and for those below it, and with no other."""
+    with Lake.open(recipe.parent / "lake", create=True) as lake:
+        first = part_keys(load(recipe), lake)
+        for knob in FREE:
+            assert part_keys(load(recipe, [f"train.base.{knob}=3"]), lake) == first
+        for setting in ("lr=0.01", "batch=3", "steps=5", "betas=[0.9, 0.95]", "model=small"):
+            other = part_keys(load(recipe, [f"train.base.{setting}"]), lake)
+            assert {name for name in first if first[name] != other[name]} == {"train.base", "train.tuned"}
 
 
 def test_presets_have_the_sizes_that_docs_name() -> None:

@@ -108,6 +108,26 @@ def test_killed_twice_at_the_same_step(whole: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.chaos
+def test_gone_on_with_other_knobs_that_move_no_weight(whole: Path) -> None:
+    """More saves and fewer kept change no bit, a step in more parts only its rounding; what was done is not done again."""
+    for name, knobs, exact in (("saves", {"save_every": 3, "keep": 1, "eval_every": 5}, True), ("parts", {"accumulate": 4}, False)):
+        folder = again(whole, f"changed-{name}")
+        assert lived(folder, HEADRACE_KILL_AT="train.step.7") == -signal.SIGKILL and standing(folder) == [4]
+        begun = (folder / "metrics.jsonl").read_text().splitlines()[:4]
+        act = json.loads((folder / "act.json").read_text())
+        (folder / "act.json").write_text(json.dumps({**act, "knobs": {**act["knobs"], **knobs}}))
+        assert lived(folder) == 0
+        assert (folder / "metrics.jsonl").read_text().splitlines()[:4] == begun
+        ours, theirs = (load_file(one / "model" / "model.safetensors") for one in (folder, whole))
+        assert all(torch.allclose(ours[key], theirs[key], rtol=0, atol=0 if exact else 0.05) for key in theirs)
+        assert standing(folder) == ([12] if exact else [8, 12])
+        done = (folder / "done.json").read_text()
+        (folder / "act.json").write_text(json.dumps({**act, "knobs": {**act["knobs"], "threads": 2}}))
+        assert lived(folder) == 0 and (folder / "done.json").read_text() == done
+
+
+@pytest.mark.slow
 def test_the_command_says_what_came_of_it(whole: Path) -> None:
     """Exit codes 0, 2 and 130, one line each, and nothing but results on stdout."""
     done = launched(whole)

@@ -9,11 +9,12 @@ import torch
 from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedModel
 
-from catalog.errors import InputError, RecipeError
+from catalog.errors import InputError
 from catalog.files import publish, temporary
 from catalog.progress import Meter
 from mixer import tokenizer as tokenizers
 from trainer import machine, models
+from trainer.knobs import check
 from trainer.loop import Objective, open_accelerator, train
 from trainer.losses import IGNORED
 from trainer.objectives import Pairs, answers, pairs, tensors
@@ -58,8 +59,7 @@ def act(
     The reference is the model that the run starts from, or the folder that the run names; it is asked about each pair once,
     before training, and its answers stand in the run folder. The other knobs are those of `pretrain.act` and `sft.act`.
     """
-    if beta <= 0:
-        raise RecipeError(f"beta: {beta}; it is above 0")
+    check({"beta": beta, "epochs": epochs})
     plan = Plan(
         steps=steps, batch=batch, accumulate=accumulate, lr=lr, embedding_lr=embedding_lr, schedule=schedule, warmup=warmup, decay=decay,
         floor=floor, clip=clip, weight_decay=weight_decay, betas=betas, precision=precision, save_every=save_every, keep=keep,

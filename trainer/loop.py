@@ -29,8 +29,9 @@ from catalog.schema import derive
 from trainer import checkpoint, machine, metrics, models
 from trainer.evaluate import measure, score
 from trainer.interrupt import Interrupt
+from trainer.knobs import lasting
 from trainer.objectives import tensors
-from trainer.plan import FREE, Plan
+from trainer.plan import Plan
 from trainer.run import Run
 
 Ints = npt.NDArray[np.int64]
@@ -83,11 +84,11 @@ class Life:
         self.model = objective.model
         self.module = self.accelerator.prepare_model(objective.module.train())
         self.optimizer = adamw(self.model, plan)
-        fixed = {name: value for name, value in {**asdict(plan), **objective.knobs}.items() if name not in FREE}
-        self.identity = _plain({**run.identity, **fixed, "steps": self.steps, "precision": self.precision})
+        self.identity = _plain({**run.identity, **lasting({**asdict(plan), **objective.knobs}), "steps": self.steps, "precision": self.precision})
         self.step, self.seen, self.consumed = 0, 0, np.zeros((len(self.samples.names), 2), np.int64)
         self._resume()
-        self.first, self.spent, self.here = self.step, 0.0, 0
+        self.first = self.saved = self.step
+        self.spent, self.here = 0.0, 0
         self.metrics = metrics.Metrics(run.metrics, run.folder / "tb", self.step) if self.rank == 0 else None
 
     def _resume(self) -> None:
@@ -185,8 +186,7 @@ class Life:
 
     def _sane(self, loss: float, norm: float) -> None:
         if not (np.isfinite(loss) and np.isfinite(norm)):
-            saved = self.step // self.plan.save_every * self.plan.save_every
-            kept = f"the checkpoint of step {saved} is whole" if saved else "no step was saved"
+            kept = f"the checkpoint of step {self.saved} is whole" if self.saved else "no step was saved"
             raise WorkError(f"{self.run.name}: step {self.step + 1}: loss {loss}, gradient norm {norm}; {kept}; lower lr (now {self.plan.lr}) or clip")
 
     def evaluate(self) -> None:
@@ -205,6 +205,7 @@ class Life:
             about = {"identity": self.identity, "seen": self.seen, "consumed": self.consumption(), "ranks": self.world, "threads": self.threads}
             checkpoint.save(self.run.checkpoints, self.step, self.model, self.optimizer, about, keep=self.plan.keep)
         self.accelerator.wait_for_everyone()
+        self.saved = self.step
 
     def consumption(self) -> list[dict[str, Any]]:
         """Return what each source was to give over the whole run, and what it has given."""

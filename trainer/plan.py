@@ -1,15 +1,11 @@
 """The plan of a run: the knobs that every act shares, and what follows from them."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from catalog.errors import InputError, RecipeError, near
-from trainer import machine, schedules
+from catalog.errors import InputError
+from trainer import schedules
+from trainer.knobs import check
 from trainer.run import Run
-
-FREE = ("threads", "accumulate", "save_every", "keep", "eval_every")
-"""Knobs that may change between the lives of a run: they move no weight, or (threads, accumulate) only by rounding."""
-
-SCHEDULES = ("cosine", "wsd", "constant")
 
 
 @dataclass(frozen=True)
@@ -35,20 +31,13 @@ class Plan:
     threads: int | None
 
     def __post_init__(self) -> None:
-        for name in ("batch", "accumulate", "save_every", "keep", "eval_every"):
-            if getattr(self, name) < 1:
-                raise RecipeError(f"{name}: {getattr(self, name)}; it is 1 or more")
-        if self.schedule not in SCHEDULES:
-            raise RecipeError(f"schedule: {self.schedule!r}{near(self.schedule, SCHEDULES)}")
-        machine.precision(self.precision)
+        check(asdict(self))
 
     def count(self, samples: int) -> int:
         """Return the number of steps: as asked, else until the samples are used up. Raises InputError when they do not suffice."""
         most = -(-samples // self.batch)
         if self.steps is None:
             return most
-        if self.steps < 1:
-            raise RecipeError(f"steps: {self.steps}; it is 1 or more")
         if self.steps > most:
             raise InputError(f"steps: {self.steps} x batch {self.batch} needs {self.steps * self.batch} samples, the mixture has {samples}; raise its budget")
         return self.steps

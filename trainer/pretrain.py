@@ -35,8 +35,8 @@ def act(
     steps: all of the mixture's budget if None. batch: rows of `context` tokens a step, over all ranks; `accumulate` takes them
     in so many parts. lr: the highest rate, embedding_lr that of the embeddings (and of a head tied to them; lr if None).
     schedule cosine, wsd or constant, with `warmup` and (wsd) `decay` as shares of the run below 1, else steps, and `floor` as
-    a share of lr. clip: of the gradient's norm, 0 for none. precision: auto, bf16 or fp32. The defaults were tuned for `tiny`
-    on 400,000 tokens (docs/trainer.md); larger presets and budgets want a larger batch.
+    a share of lr. clip: of the gradient's norm, 0 for none. precision: auto, bf16 or fp32. The defaults were chosen for `tiny`
+    on 400,000 tokens of the demo (docs/trainer.md has those of the literature); larger presets and budgets want a larger batch.
     """
     plan = Plan(
         steps=steps, batch=batch, accumulate=accumulate, lr=lr, embedding_lr=embedding_lr, schedule=schedule, warmup=warmup, decay=decay,

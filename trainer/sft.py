@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from trainer.knobs import check
 from trainer.loop import Objective, train
 from trainer.models import build
 from trainer.objectives import NextToken, supervised
@@ -36,6 +37,7 @@ def act(
     steps, or epochs over the packed rows where it is None: the mixture is frozen for as many samples. The other knobs are
     those of `pretrain.act`.
     """
+    check({"epochs": epochs})
     plan = Plan(
         steps=steps, batch=batch, accumulate=accumulate, lr=lr, embedding_lr=embedding_lr, schedule=schedule, warmup=warmup, decay=decay,
         floor=floor, clip=clip, weight_decay=weight_decay, betas=betas, precision=precision, save_every=save_every, keep=keep,
