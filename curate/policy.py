@@ -84,10 +84,12 @@ class Policy:
 
 def load(path: str | Path, name: str | None = None) -> Policy:
     """Return the policy in a YAML file, by default named after it. Raises PolicyError with file and line."""
-    text = Path(path).read_text(encoding="utf-8")
     try:
+        text = Path(path).read_text(encoding="utf-8")
         lines = Lines(text, str(path))
         given = read_yaml(text)
+    except (UnicodeDecodeError, OSError) as error:
+        raise PolicyError(f"{path}: cannot be read as text in UTF-8: {error}") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise PolicyError(f"{path}:{line}: not YAML: {error.problem or error}") from None

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from catalog.errors import HeadraceError, near
+from catalog.errors import HeadraceError, InputError, near
 
 ClickError: Any = typer.BadParameter.__mro__[2]
 """What typer's own click raises for a command line that it cannot read; typer does not export it."""
@@ -109,7 +109,7 @@ def show(
     json_: JsonOption = False,
     lake: LakeOption = None,
 ) -> None:
-    """Show documents of a dataset: kept ones, or those dropped for a reason."""
+    """Show documents of a dataset, masked and cut as its policy says: kept ones, or those dropped for a reason."""
     from headrace.look import show_documents
 
     show_documents(lake_path(lake), dataset, dropped, n, json_)
@@ -155,7 +155,7 @@ def trace(
 
 
 OnOption = Annotated[str, typer.Option("--on", metavar="DATASET", help="The dataset to judge.")]
-PolicyArgument = Annotated[str, typer.Argument(help="A policy file, or a name in recipes/policies.")]
+PolicyArgument = Annotated[str, typer.Argument(help="A policy file, or a name in ./policies or recipes/policies.")]
 
 
 @policies.command("try")
@@ -260,6 +260,8 @@ def doctor(
     lock_timeout: LockOption = 60.0,
 ) -> None:
     """Check this machine: what is missing, and how to get it."""
+    if rebuild and moved:
+        raise InputError("doctor: --rebuild makes the views anew too; give it or --moved, not both")
     if rebuild or moved:
         from headrace.look import repair
 

@@ -1,16 +1,15 @@
 """Look into a lake: its datasets and models, documents of one, a query, what nothing refers to."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from catalog.errors import QueryError, near
+from catalog.errors import InputError, QueryError, near
 from catalog.lake import Lake, rebuild
 from headrace.done import models, rows
-from headrace.tables import printable, table
+from headrace.masked import documents
+from headrace.tables import as_text, printable, table
 
 FORMATS = ("table", "csv", "json")
 SHOWN = 2000
@@ -32,7 +31,7 @@ def show_datasets(path: str, as_json: bool) -> None:
             for name, r in models(lake).items()
         ]
     if as_json:
-        typer.echo(json.dumps({"datasets": datasets, "mixtures": mixtures, "models": trained}, indent=1, default=str))
+        typer.echo(as_text({"datasets": datasets, "mixtures": mixtures, "models": trained}, indent=1))
         return
     table([{**row, "created": f"{row['created']:%Y-%m-%d %H:%M}"} for row in datasets], title="datasets", empty="no datasets yet; run a recipe")
     for title, found in (("mixtures", mixtures), ("models", trained)):
@@ -42,16 +41,16 @@ def show_datasets(path: str, as_json: bool) -> None:
 
 
 def show_documents(path: str, dataset: str, dropped: str | None, n: int, as_json: bool) -> None:
-    """Print documents that are kept, or that were dropped for a reason."""
+    """Print documents that are kept, or that were dropped for a reason, masked and cut as the dataset's policy says."""
     with Lake.open(path) as lake:
         snapshot = lake.snapshot(dataset)
-        found = lake.show(dataset, dropped="" if dropped == "any" else dropped, n=n)
+        found = documents(lake, dataset, dropped="" if dropped == "any" else dropped, n=n)
         if not found and dropped is not None:
             known = [r["reason"] for r in lake.rows("SELECT DISTINCT reason FROM funnel WHERE dataset = ? AND reason IS NOT NULL", [snapshot.dataset])]
             if dropped != "any" and dropped not in known:
                 raise QueryError(f"{dataset}: nothing was dropped for {dropped!r}{near(dropped, known)}")
     if as_json:
-        typer.echo(json.dumps(found, indent=1, default=str, ensure_ascii=False))
+        typer.echo(as_text(found, indent=1))
         return
     if not found:
         typer.echo(f"{snapshot.name}: nothing to show")
@@ -77,6 +76,8 @@ def _document(row: dict[str, Any]) -> str:
 
 def show_query(path: str, query: str, form: str, out: Path | None, with_: tuple[str, ...]) -> None:
     """Run one sealed query and print or write its rows."""
+    from headrace.answers import limits, named_apart, print_rows, write_file
+
     if form not in FORMATS:
         raise QueryError(f"--format {form}: no such format{near(form, FORMATS)}")
     tables = {}
@@ -85,52 +86,17 @@ def show_query(path: str, query: str, form: str, out: Path | None, with_: tuple[
         if not equals:
             raise QueryError(f"--with {item}: write NAME=FILE")
         tables[name] = file
-    with Lake.open(path) as lake, lake.stream(query, tables=tables) as reader:
-        if out is not None:
-            from catalog.query import save
-
-            typer.echo(f"{save(reader, str(out)):,} rows in {out}")
-            return
-        _print(reader, form)
-
-
-def _print(reader: Any, form: str) -> None:
-    """Print rows as they come: csv and json stream, a table is collected first."""
-    if form == "table":
-        found = reader.read_all().to_pylist()
-        table([{k: _short(v) for k, v in row.items()} for row in found], empty="no rows")
-        return
-    if form == "csv":
-        import pyarrow.csv
-
-        flat = reader.read_all()
-        import polars as pl
-
-        frame = pl.from_arrow(flat)
-        assert isinstance(frame, pl.DataFrame)
-        nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
-        rows_ = [[json.dumps(v, default=str) if name in nested else v for v in frame[name].to_list()] for name in frame.columns]
-        pyarrow.csv.write_csv(flat if not nested else _flat(frame.columns, rows_), sys.stdout.buffer)
-        return
-    for batch in reader:
-        for row in batch.to_pylist():
-            typer.echo(json.dumps(row, default=str, ensure_ascii=False))
-
-
-def _flat(names: list[str], columns: list[list[Any]]) -> Any:
-    import pyarrow as pa
-
-    return pa.table(dict(zip(names, columns, strict=True)))
-
-
-def _short(value: Any) -> Any:
-    """A cell of a table shows the beginning of a long text."""
-    text = json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, dict | list) else value
-    return f"{text[:197]}..." if isinstance(text, str) and len(text) > 200 else text
+    with Lake.open(path) as lake, lake.stream(query, tables=tables, limits=limits()) as reader:
+        if out is None:
+            print_rows(named_apart(reader), form)
+        else:
+            typer.echo(f"{write_file(named_apart(reader), out):,} rows in {out}")
 
 
 def collect_garbage(path: str, apply: bool, hours: float, lock_timeout: float) -> None:
     """Print what no snapshot refers to, and delete it on `apply`."""
+    if not hours >= 0:
+        raise InputError(f"--grace {hours:g} is not 0 or more hours")
     with Lake.open(path, lock_timeout=lock_timeout) as lake:
         found = lake.gc(apply=apply, grace=hours * 3600)
     table([{"file": g.path, "bytes": g.bytes, "hours old": round(g.age / 3600, 1)} for g in found], empty="nothing to collect")

@@ -5,6 +5,7 @@ every text of a document is escaped by the template.
 """
 
 import os
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from catalog.lake import Lake
 from catalog.parts import Part
 from catalog.recipe import Recipe
 from headrace.done import models, rows
+from headrace.masked import documents
 from headrace.plots import bars, curve
 from headrace.tables import printable
 
@@ -31,7 +33,7 @@ Row = dict[str, Any]
 def write_report(recipe: Recipe, lake: Lake, run: str, folder: Path) -> Path:
     """Write report.html into a run's folder, whole or not at all, and return its path."""
     page = _environment().get_template("report.html").render(
-        recipe=recipe.name, run=run, lake=str(lake.root), when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", sections=SECTIONS,
+        recipe=recipe.name, run=run, lake=str(lake.root), quoted=shlex.quote(str(lake.root)), when=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", sections=SECTIONS,
         facts=_facts(recipe, lake), funnel=funnel(recipe, lake), flow=_flow(recipe, lake), reasons=reasons(recipe, lake), samples=_samples(recipe, lake),
         generated=[group for part in recipe.parts if part.section == "synth" and part.dataset in published(recipe, lake) for group in _generated(lake, part)],
         mixture=mixtures(lake, recipe), curves=_curves(recipe, lake), models=trained(lake, recipe), evaluations=evaluations(lake, recipe),
@@ -115,13 +117,13 @@ def _facts(recipe: Recipe, lake: Lake) -> list[Row]:
 
 
 def _samples(recipe: Recipe, lake: Lake) -> list[Row]:
-    """A few kept documents of each judged dataset, and a few for each reason."""
+    """A few kept documents of each judged dataset, and a few for each reason, masked and cut as its policy says."""
     groups = []
     for name in published(recipe, lake, "curate"):
-        groups.append({"name": f"{name}: kept", "rows": [_short(row) for row in lake.show(name, n=8)]})
+        groups.append({"name": f"{name}: kept", "rows": [_short(row) for row in documents(lake, name, n=8)]})
         gone = lake.rows("SELECT reason, sum(documents) AS n FROM funnel WHERE dataset = ? AND step = 'dropped' GROUP BY ALL ORDER BY n DESC, reason", [name])
         for row in gone:
-            groups.append({"name": f"{name}: dropped, {row['reason']}", "rows": [_short(r) for r in lake.show(name, dropped=row["reason"], n=3)]})
+            groups.append({"name": f"{name}: dropped, {row['reason']}", "rows": [_short(r) for r in documents(lake, name, dropped=row["reason"], n=3)]})
     return [group for group in groups if group["rows"]]
 
 
@@ -135,7 +137,7 @@ def _short(row: Row) -> Row:
 
 def _generated(lake: Lake, part: Part) -> list[Row]:
     """Ten rows kept and ten dropped of a written dataset."""
-    kept, gone = lake.show(part.dataset, n=10), lake.show(part.dataset, dropped="", n=10)
+    kept, gone = documents(lake, part.dataset, n=10), documents(lake, part.dataset, dropped="", n=10)
     return [
         {"name": f"{part.dataset}: {what}", "rows": [_written(row) for row in found]} for what, found in (("kept", kept), ("dropped", gone)) if found
     ]
@@ -148,8 +150,8 @@ def _written(row: Row) -> Row:
         scores = row.get("scores") or {}
         body = [("prompt", asked), (f"chosen {figure(scores.get('chosen'))}", row["chosen"]), (f"rejected {figure(scores.get('rejected'))}", row["rejected"])]
     else:
-        body = [(m["role"], m["content"]) for m in row.get("messages") or []]
-    asked = next((text for label, text in body if label in ("user", "prompt")), row["doc_id"])
+        body = [(m["role"], m["content"]) for m in row.get("messages") or []] or [("text", row.get("text"))]
+    asked = next((text for label, text in body if text and label in ("user", "prompt")), row["doc_id"])
     return {"head": printable(asked.strip().rpartition("\n\n")[2][-200:]), "verdict": verdict, "body": [(label, printable(text or "")) for label, text in body]}
 
 

@@ -100,9 +100,12 @@ def environment(out: str | Path, python: str | Path | None = None) -> Path:
 
 def ship_rooms(out: str | Path, *, env: bool = False) -> str:
     """Write the zip, the entry for spark-submit, and with `env` the packed environment; return what to do with them."""
-    code = archive(out)
     entry = Path(out) / "headrace_submit.py"
-    shutil.copyfile(Path(__file__).with_name("submit.py"), entry)
+    try:
+        code = archive(out)
+        shutil.copyfile(Path(__file__).with_name("submit.py"), entry)
+    except OSError as error:
+        raise InputError(f"--out {out}: {error.filename} cannot be written ({error.strerror}); name a folder of your own") from None
     lines = [f"code         {code}", f"entry        {entry}"]
     submit = f"spark-submit --master URL --py-files {code}"
     if env:

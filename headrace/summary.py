@@ -1,5 +1,7 @@
 """What a run has to say at its end: the funnel, reasons, bits per byte, rows written, a sample, and where to look next."""
 
+import shlex
+
 from catalog.lake import Lake
 from catalog.recipe import Recipe
 from headrace.jobs import Job
@@ -41,8 +43,8 @@ def _next(recipe: Recipe, lake: Lake) -> None:
     name = judged[0] if judged else (published(recipe, lake) or [""])[0]
     if not name:
         return
-    quoted = f'\\"{name}\\"' if "." in name else name
-    where = f"headrace sql --lake {lake.root}"
+    quoted = name if name.isidentifier() else f'\\"{name}\\"'
+    where = f"headrace sql --lake {shlex.quote(str(lake.root))}"
     print("\ntry:")
     print(f'  {where} "SELECT reason, count(*) AS n FROM audit.{quoted} GROUP BY ALL ORDER BY n DESC"')
     print(f'  {where} "SELECT domain, license, sum(tokens) AS tokens FROM stats.{quoted} WHERE kept GROUP BY ALL ORDER BY tokens DESC"')

@@ -1,6 +1,7 @@
 """Rows for people and for machines: one way to print them."""
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from rich.text import Text
 def table(rows: Sequence[dict[str, Any]], as_json: bool = False, *, empty: str = "nothing", title: str | None = None) -> None:
     """Print rows as a table, or as a JSON array. Text of documents is shown as it is: never as markup or control codes."""
     if as_json:
-        typer.echo(json.dumps(list(rows), indent=1, default=str, ensure_ascii=False))
+        typer.echo(as_text(list(rows), indent=1))
         return
     if not rows:
         typer.echo(empty)
@@ -27,6 +28,19 @@ def table(rows: Sequence[dict[str, Any]], as_json: bool = False, *, empty: str =
         made.add_row(*(Text(cell(row.get(name))) for name in rows[0]))
     wide = None if sys.stdout.isatty() else 200
     Console(width=wide, highlight=False).print(made)
+
+
+def as_text(value: Any, indent: int | None = None) -> str:
+    """A value as JSON that any reader takes: NaN and infinities are null, what JSON lacks is text."""
+    return json.dumps(_finite(value), indent=indent, default=str, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(k): _finite(v) for k, v in value.items()}
+    return [_finite(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def cell(value: Any) -> str:

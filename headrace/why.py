@@ -1,6 +1,5 @@
 """Why is this document here, or gone: where it came from, what was measured and decided, where it went."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from catalog.errors import QueryError
 from catalog.lake import Lake
 from headrace.consumed import tokens_of
 from headrace.done import models
-from headrace.tables import cell, printable
+from headrace.tables import as_text, cell, printable
 
 ABOUT = ("doc_id", "uri", "domain", "title", "author", "date", "license", "dump", "origin_hash")
 
@@ -21,12 +20,13 @@ def show_why(path: str, document: str, as_json: bool) -> None:
         found = [about(lake, hit) for hit in lake.why(document)]
         refused = [] if found else _quarantined(lake, document)
     if not found and not refused:
-        raise QueryError(f"{path}: no document {document!r}; give a doc_id (32 hex digits), or a URI as `headrace show` prints it")
+        hint = "a URI as `headrace show` prints it, or a file whose records were refused (`headrace sql \"FROM quarantine\"` lists them)"
+        raise QueryError(f"{path}: no document {document!r}; give a doc_id (32 hex digits), {hint}")
     if as_json:
-        typer.echo(json.dumps(found or refused, indent=1, default=str, ensure_ascii=False))
+        typer.echo(as_text(found or refused, indent=1))
         return
     for row in refused:
-        typer.echo(printable(f"{document}\n  never became a document of {row['dataset']}: {row['reason']} {row['exception'] or ''}"))
+        typer.echo(printable(f"{row['uri']}\n  never became a document of {row['dataset']}: {row['reason']} {row['exception'] or ''}"))
     for story in found:
         typer.echo(printable(_told(story)))
 
@@ -77,8 +77,15 @@ def written_from(lake: Lake, doc_id: str) -> list[tuple[str, str]]:
     return found
 
 
+REFUSED = """
+SELECT dataset, uri, reason, exception FROM quarantine
+WHERE uri = $1 OR starts_with(uri, $1 || '#') OR source = $1 OR ends_with(source, '/' || $1) ORDER BY dataset, source, record_offset
+"""
+
+
 def _quarantined(lake: Lake, document: str) -> list[dict[str, Any]]:
-    return lake.rows("SELECT dataset, uri, reason, exception FROM quarantine WHERE uri = ? ORDER BY ALL", [document])
+    """Records that never became documents: the one of that URI, or all of a file."""
+    return lake.rows(REFUSED, [document])
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,12 @@
 """Do a synth part: its rows through the model that this child holds, one commit of those kept and those dropped."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import polars as pl
-
-from catalog.files import Annotation, DataFile, Draft, Snapshot, scan
+from catalog.files import Annotation, DataFile, Draft
 from catalog.parts import Part
 from headrace.child import Work
 from headrace.done import model_folder, models, source
+from headrace.masked import batches
 from synth.ask import Desk
 from synth.write import Meters, write
 
@@ -20,7 +18,7 @@ def run(part: Part, work: Work) -> str:
     bound, meters = part.bound[0], Meters()
     try:
         told = write(
-            desk, rows_of(snapshot, part.given.get("where")), bound.path, bound.knobs,
+            desk, batches(snapshot, part.given.get("where")), bound.path, bound.knobs,
             part=part.id, dataset=part.dataset, run=_folder(part, work), seed=work.recipe.seed, lake_root=work.lake.root,
             at_least=int(part.given.get("at_least", 8)), watch=meters,
         )  # fmt: skip
@@ -41,22 +39,6 @@ def _folder(part: Part, work: Work) -> str:
     """Where the rows go: a part that returns to an earlier state writes them anew, for nothing is overwritten."""
     before = work.lake.has(work.key(part))
     return work.key(part) if before is None else f"{work.key(part)}-v{(work.lake.head(part.dataset) or 0) + 1}"
-
-
-def rows_of(snapshot: Snapshot, where: str | None) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a snapshot that its policy keeps and `where:` chooses, with every column."""
-    return (
-        frame
-        for file in snapshot.files
-        for frame in scan(_only(snapshot, file), [name for name, _ in file.columns], [], where=where)
-        if frame.height
-    )
-
-
-def _only(snapshot: Snapshot, file: DataFile) -> Snapshot:
-    from dataclasses import replace
-
-    return replace(snapshot, files=(file,))
 
 
 def _desk(part: Part, work: Work) -> Desk:
