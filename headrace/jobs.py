@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +22,10 @@ STOP = 150.0
 
 @dataclass(frozen=True)
 class Job:
-    """The state of one `headrace run`. `pid` is the process that holds it; `parts` maps each part to its state."""
+    """The state of one `headrace run`. `parts` maps each part to its state.
+
+    `pid` is the process that holds it and `born` when that one was started, in the kernel's ticks: numbers of processes are used again.
+    """
 
     id: str
     recipe: str
@@ -33,14 +36,17 @@ class Job:
     ended: str | None = None
     error: str | None = None
     parts: dict[str, str] = field(default_factory=dict)
+    born: int | None = None
 
     @property
     def folder(self) -> Path:
         return Path(self.lake) / "runs" / self.id
 
     def save(self) -> "Job":
-        write_json(self.folder / "state.json", asdict(self))
-        return self
+        """Write the state, with the birth of the process that it names now."""
+        job = replace(self, born=born(self.pid))
+        write_json(self.folder / "state.json", asdict(job))
+        return job
 
     def mark(self, states: dict[str, str]) -> "Job":
         """Set the states of some parts: waiting, running, done, skipped or failed."""
@@ -51,12 +57,18 @@ class Job:
 
     @property
     def alive(self) -> bool:
-        """Whether the process that holds it still runs: a killed run cannot say so itself."""
-        try:
-            started = Path(f"/proc/{self.pid}/cmdline").read_bytes()
-        except OSError:
-            return False
-        return b"headrace" in started
+        """Whether the very process that holds it still runs: a killed run cannot say so itself."""
+        return self.born is not None and born(self.pid) == self.born
+
+
+def born(pid: int) -> int | None:
+    """When a living process was started, in ticks since the machine was; None for none, and for one that only waits to be reaped."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    state, *rest = stat.rpartition(b")")[2].split()  # behind the command's name, which may hold anything: fields 3 to 52 of proc(5)
+    return None if state in (b"Z", b"X") else int(rest[18])
 
 
 def now() -> str:
@@ -80,8 +92,19 @@ def new_job(lake: str, recipe_name: str, recipe: str) -> Job:
 
 
 def read_job(folder: Path) -> Job:
-    """Return a run as its own file says."""
-    return Job(**json.loads((folder / "state.json").read_text(encoding="utf-8")))
+    """Return a run as its own file says. A file that says nothing gives a run whose state is `unreadable`."""
+    file = folder / "state.json"
+    try:
+        given = json.loads(file.read_text(encoding="utf-8"))
+        job = Job(**{name: given[name] for name in [f.name for f in fields(Job)] if name in given})
+        kinds = (job.id, str), (job.lake, str), (job.pid, int), (job.started, str), (job.parts, dict)
+        wrong = [value for value, kind in kinds if not isinstance(value, kind)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is not what stands there")
+        return job
+    except (OSError, ValueError, TypeError) as error:
+        since = datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="seconds")
+        return Job(folder.name, "", str(folder.parent.parent), 0, since, "unreadable", error=f"{file} cannot be read: {' '.join(str(error).split())}")
 
 
 def load_jobs(lake: str) -> list[Job]:
@@ -171,7 +194,11 @@ def cancel_run(lake: str, name: str) -> None:
 
 
 def _send(job: Job, sign: signal.Signals) -> None:
+    if not job.alive:  # it ended just now, and its number may be another's by now
+        return
     try:
         os.kill(job.pid, sign)
-    except ProcessLookupError:  # it ended just now
+    except ProcessLookupError:
         return
+    except PermissionError:
+        raise LakeError(f"{job.id}: its process {job.pid} is another user's; ask them to cancel it") from None
