@@ -8,6 +8,7 @@
 from types import TracebackType
 from typing import Any
 
+from catalog.errors import QueryError
 from catalog.lake import Lake
 
 
@@ -78,8 +79,21 @@ class Dataset:
         return self.relation.to_arrow_table()
 
     def sample(self, n: int = 1000) -> Any:
-        """Up to `n` rows of the fixed sample that every version keeps, as a polars DataFrame."""
-        return self.face.db.sql(self.face.lake.select(self.name, "sample")).limit(n).pl()
+        """Up to `n` rows kept of the fixed sample that every version has, lowest hash first: the same ones each time, from all files.
+
+        A polars DataFrame. Raises LakeError for a dataset without a sample, QueryError for an `n` under 0.
+        """
+        import polars as pl
+
+        from catalog.schema import hash_column
+
+        if n < 0:
+            raise QueryError(f"sample({n}): n is 0 or more")
+        kept = f"({self.face.lake.select(self.name, 'sample')}) WHERE kept"
+        ids = self.face.db.sql(f"SELECT doc_id FROM {kept}").pl()["doc_id"]
+        order = pl.DataFrame({"doc_id": ids, "hash": hash_column(ids)}).sort("hash", "doc_id").head(n)
+        found = self.face.db.sql(f"SELECT * FROM {kept} AND doc_id IN (SELECT unnest(?))", params=[order["doc_id"].to_list()]).pl()
+        return order.select("doc_id").join(found, on="doc_id", how="left", maintain_order="left").select(found.columns)
 
     def __repr__(self) -> str:
         s = self.snapshot

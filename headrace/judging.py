@@ -1,6 +1,5 @@
 """`headrace policy try` and `apply`: decide about a dataset that is scored already. No signal is computed."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -16,17 +15,18 @@ from curate.trial import attempt
 from curate.trial import table as outcomes
 from headrace.curating import judged_by, stored
 from headrace.jobs import new_job
-from headrace.tables import table
+from headrace.tables import as_text, table
 
 QUARANTINED = 'SELECT uri, source, reason, exception, record_offset AS "offset" FROM quarantine WHERE dataset = ?'
 
 
 def find_policy(name: str) -> Policy:
-    """Return the policy in a file, or of that name in recipes/policies."""
-    for path in (Path(name), HOUSE / "recipes" / "policies" / f"{name}.yaml"):
+    """Return the policy in a file, or of that name in ./policies or recipes/policies."""
+    folders = (Path("policies"), HOUSE / "recipes" / "policies")
+    for path in (Path(name), *(folder / f"{name}.yaml" for folder in folders)):
         if path.is_file():
             return load(path, path.stem)
-    known = [p.stem for p in (HOUSE / "recipes" / "policies").glob("*.yaml")]
+    known = [p.stem for folder in folders for p in folder.glob("*.yaml")]
     raise PolicyError(f"{name}: no such policy file{near(name, known)}")
 
 
@@ -44,7 +44,7 @@ def show_try(path: str, name: str, on: str, exact: bool, as_json: bool) -> None:
                 trial = attempt(snapshot.files, policy, exact=True)
     rows = outcomes(trial)
     if as_json:
-        typer.echo(json.dumps({"dataset": snapshot.name, "documents": trial.documents, "exact": trial.exact, "outcomes": rows}, indent=1))
+        typer.echo(as_text({"dataset": snapshot.name, "documents": trial.documents, "exact": trial.exact, "outcomes": rows}, indent=1))
         return
     of = f"{trial.documents:,} documents of {snapshot.name}" + ("" if trial.exact else f" (a sample of {snapshot.rows:,}; 95 % interval)")
     shown = [
@@ -60,12 +60,14 @@ def apply_policy(path: str, name: str, on: str, lock_timeout: float) -> None:
     """Judge a dataset by one more policy, or by a changed one, and publish the verdicts."""
     policy = find_policy(name)
     with Lake.open(path, lock_timeout=lock_timeout) as lake:
-        snapshot = lake.snapshot(on)
+        snapshot = lake.snapshot(lake.snapshot(on).name)  # `corpus/strict` puts that policy first; which one is first must not change
         there = any((p["name"], p["digest"]) == (policy.name, policy.digest) for p in snapshot.policies)
         published = snapshot if there else lake.commit(judged_again(lake, snapshot, policy), take=True)
-        label = snapshot.dataset if published.policies[0]["name"] == policy.name else f"{snapshot.dataset}/{policy.name}"
-        kept = lake.snapshot(label).kept
-    typer.echo(f"{published.name}: {policy.name} keeps {kept:,} of {published.rows:,} documents; see data.{_sql(label)}")
+        label = published.dataset if published.policies[0]["name"] == policy.name else f"{published.dataset}/{policy.name}"
+        kept = lake.snapshot(f"{label}@v{published.version}").kept
+        head = lake.head(published.dataset) == published.version
+    seen = _sql(label if head else f"{label}@v{published.version}")
+    typer.echo(f"{published.name}: {policy.name} keeps {kept:,} of {published.rows:,} documents; see data.{seen}")
 
 
 def judged_again(lake: Lake, snapshot: Snapshot, policy: Policy) -> Draft:

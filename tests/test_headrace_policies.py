@@ -54,6 +54,26 @@ def test_a_second_policy_stands_beside_the_first_and_changes_nothing_of_it(home:
     assert again.code == 0 and "corpus@v2" in again.out
 
 
+@pytest.mark.parametrize("on", ["corpus", "corpus/strict", "corpus/strict@v2"])
+def test_applied_on_itself_a_policy_says_what_it_keeps_and_stays_the_second(home: Path, on: str) -> None:
+    (home / "strict.yaml").write_text('drop:\n  short: "gopher.n_words < 18"\n', encoding="utf-8")
+    assert "corpus@v2: strict keeps 2 of 32" in headrace("policy", "apply", "strict.yaml", "--on", "corpus", cwd=home).out
+    said = headrace("policy", "apply", "strict.yaml", "--on", on, cwd=home)
+    assert said.out == 'corpus@v2: strict keeps 2 of 32 documents; see data."corpus/strict"\n', said.err
+    (home / "strict.yaml").write_text('drop:\n  short: "gopher.n_words < 17"\n', encoding="utf-8")
+    said = headrace("policy", "apply", "strict.yaml", "--on", on, cwd=home)
+    assert said.out == 'corpus@v3: strict keeps 3 of 32 documents; see data."corpus/strict"\n', said.err
+    with Lake.open(home / "lake") as lake:
+        assert [p["name"] for p in lake.snapshot("corpus").policies] == ["first", "strict"] and lake.snapshot("corpus").kept == 8
+
+
+def test_an_older_version_is_named_where_its_rows_are(home: Path) -> None:
+    (home / "strict.yaml").write_text('drop:\n  short: "gopher.n_words < 18"\n', encoding="utf-8")
+    headrace("policy", "apply", "strict.yaml", "--on", "corpus", cwd=home)
+    said = headrace("policy", "apply", home / "policies" / "first.yaml", "--on", "corpus@v1", cwd=home)
+    assert said.out == 'corpus@v1: first keeps 8 of 32 documents; see data."corpus@v1"\n', said.err
+
+
 def test_the_order_of_clauses_survives_a_rebuild(home: Path) -> None:
     assert headrace("doctor", "--rebuild", cwd=home).code == 0
     with Lake.open(home / "lake") as lake:
