@@ -1,20 +1,39 @@
 """A folder, a tar, a zip or a single file as a sequence of members, read one at a time and never unpacked."""
 
+import bz2
+import errno
+import gzip
 import lzma
 import os
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import IO, Any, cast
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip", ".whl", ".jar", ".egg")
 MAX_MEMBERS, MAX_WHOLE = 500_000, 4 << 30
 MAX_RATIO = 300
 """How much an archive may expand once it is past a megabyte. Source code reaches 10."""
+MAX_HEADERS = 1 << 20
+"""Bytes that may stand between two files of a tar: long names and attributes are headers of their own and may say any size."""
+PACKINGS = ((b"\x1f\x8b\x08", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ", lzma.open), (b"\x5d\x00\x00\x80", lzma.open))
+
+BROKEN = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError, ArithmeticError, LookupError, RuntimeError,
+)  # fmt: skip
+"""What reading a broken archive raises: RuntimeError is a password's, LookupError a field's that is too short, OSError that of a place before its start."""
 
 
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, NotImplementedError)
+def of_machine(error: BaseException) -> bool:
+    """Whether an error is the machine's (a disk that fails, a file that is gone) and says nothing of what is in the file."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL, errno.EACCES, errno.EPERM)
+
+
+class TooLarge(ValueError):
+    """An archive goes on longer than it may."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +49,9 @@ class Member:
         """At most so many of its bytes; None where the archive is broken."""
         try:
             return self.opened(most)
-        except BROKEN:
+        except BROKEN as error:
+            if of_machine(error):
+                raise
             return None
 
 
@@ -57,7 +78,9 @@ def members(path: str) -> Iterator[Member]:
         try:
             yield from _capped(_zip(path) if zipfile.is_zipfile(path) else _tar(path), os.path.getsize(path))
         except BROKEN as error:
-            yield Member("", 0, _nothing, ("corrupt_archive", str(error)))
+            if of_machine(error):
+                raise
+            yield Member("", 0, _nothing, ("too_large" if isinstance(error, TooLarge) else "corrupt_archive", str(error) or type(error).__name__))
 
 
 def _nothing(most: int) -> bytes:
@@ -84,18 +107,48 @@ def _folder(root: str) -> Iterator[Member]:
                 yield Member(place, os.path.getsize(path), _opened(path))
 
 
+class _Poured:
+    """A tar as it is expanded. Reading past `most`, or past what so small a file may hold, raises TooLarge: nothing it says of itself counts."""
+
+    def __init__(self, file: IO[bytes], packed: int) -> None:
+        self.file, self.at, self.most = file, 0, MAX_HEADERS
+        self.whole = 2 * min(MAX_WHOLE, max(1 << 20, MAX_RATIO * packed)) + MAX_HEADERS  # twice the files' due: each is padded to 512 bytes
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, as few as there are at hand: a break behind them costs none of them."""
+        data: bytes = self.file.read1(size)  # type: ignore[attr-defined]  # all four kinds of file have it
+        self.at += len(data)
+        if self.at > self.most:
+            raise TooLarge(f"more than {MAX_HEADERS} bytes stand between two of its files")
+        if self.at > self.whole:
+            raise TooLarge(f"it expands to more than {self.whole} bytes")
+        return data
+
+
+def _unpacked(file: IO[bytes]) -> IO[bytes]:
+    """The tar in a file, by its first bytes."""
+    head = file.read(8)
+    file.seek(0)
+    plain: Any = next((opened(file) for magic, opened in PACKINGS if head.startswith(magic)), file)
+    return cast(IO[bytes], plain)
+
+
 def _tar(path: str) -> Iterator[Member]:
-    with tarfile.open(path, "r|*") as archive:
-        for entry in archive:
-            if entry.isdir():
-                continue
-            problem = None if entry.isreg() else ("not_a_file", "a link or a device")
+    with open(path, "rb") as file, _unpacked(file) as plain:
+        stream = _Poured(plain, os.path.getsize(path))
+        with tarfile.open(fileobj=stream, mode="r|") as archive:  # type: ignore[call-overload]
+            while (entry := archive.next()) is not None:
+                stream.most = max(stream.at, archive.offset) + MAX_HEADERS
+                archive.members.clear()                      # it keeps all that it has seen
+                if entry.isdir():
+                    continue
+                problem = None if entry.isreg() else ("not_a_file", "a link or a device")
 
-            def read(most: int, entry: tarfile.TarInfo = entry) -> bytes:
-                file = archive.extractfile(entry)
-                return file.read(most) if file else b""
+                def read(most: int, entry: tarfile.TarInfo = entry, archive: tarfile.TarFile = archive) -> bytes:
+                    found = archive.extractfile(entry)
+                    return found.read(most) if found else b""
 
-            yield Member(entry.name.removeprefix("./"), entry.size, read, problem or _unsafe(entry.name))
+                yield Member(entry.name.removeprefix("./"), entry.size, read, problem or _unsafe(entry.name))
 
 
 def _zip(path: str) -> Iterator[Member]:

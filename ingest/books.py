@@ -16,7 +16,7 @@ from ingest.epub import chapters
 MAX_BYTES = 64 << 20
 
 
-@source(version=1)
+@source(version=2)
 def read(path: str) -> Iterator[dict[str, Any] | Refused]:
     """Yield the chapters of a `.txt` or `.epub` book, or Refused.
 

@@ -8,8 +8,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-START = re.compile(r"^\s*\*\*\* ?START OF (?:THIS|THE) PROJECT GUTENBERG E(?:BOOK|TEXT).*?(?:\*\*\*|\n\s*\n)|^.*END\*?THE SMALL PRINT!.*$", re.I | re.M | re.S)
-STOP = re.compile(r"^\s*\*\*\* ?END OF (?:THIS|THE) PROJECT GUTENBERG E(?:BOOK|TEXT)|^\s*End of (?:the |this )?Project Gutenberg(?:'s|’s)? ", re.I | re.M)
+START = re.compile(
+    r"^[^\S\n]*\*\*\* ?START OF (?:THIS|THE) PROJECT GUTENBERG E(?:BOOK|TEXT).*?(?:\*\*\*|\n\s*\n)|^[^\n]*END\*?THE SMALL PRINT![^\n]*$",
+    re.I | re.M | re.S,
+)
+STOP = re.compile(r"^[^\S\n]*(?:\*\*\* ?END OF (?:THIS|THE) PROJECT GUTENBERG E(?:BOOK|TEXT)|End of (?:the |this )?Project Gutenberg(?:'s|’s)? )", re.I | re.M)
 FIELD = re.compile(r"^(Title|Author|Language|Release Date):[ \t]*(.+(?:\n[ \t]+\S.*)*)", re.M)
 NUMBER = re.compile(r"\[E(?:Book|text) #(\d{1,7})\]", re.I)
 
@@ -32,7 +35,9 @@ NAMED = re.compile(
     r"|GLOSSARY|INDEX|CONTENTS|TABLE OF CONTENTS|LIST OF ILLUSTRATIONS|ILLUSTRATIONS)\b.{0,40}$"
 )
 APPARATUS = re.compile(r"^(?:INDEX|CONTENTS|TABLE OF CONTENTS|LIST OF ILLUSTRATIONS|ILLUSTRATIONS)\b")
-PAGED = re.compile(r"(?:\s{2,}|\.{2,}|\t)\s*\d{1,4}\s*$")
+PAGED = re.compile(r"(?:\s\s|\.\.\s?|\t)\d{1,4}$")
+PAGED_SIZE = 7
+"""Characters at the end of a line in which a page's number and the gap before it are seen: lines may have any length."""
 REAL = 600
 """Characters of prose that make a section one to be read; a heading with less behind it is a line of the contents, or a part's title."""
 LONG_BOOK, PART_SIZE = 60_000, 30_000
@@ -62,7 +67,8 @@ class Section:
 
     def body(self, lines: list[str]) -> list[str]:
         """The lines under the heading."""
-        return [lines[i] for i in range(self.start, self.end) if i not in self.heads]
+        heads = set(self.heads)
+        return [lines[i] for i in range(self.start, self.end) if i not in heads]
 
 
 def unframe(text: str) -> Book:
@@ -94,7 +100,7 @@ def _headings(lines: list[str], patterns: tuple[re.Pattern[str], ...]) -> list[S
     places = []
     for i, line in enumerate(lines):
         said = line.strip()
-        if not said or len(said) > 80 or PAGED.search(line) or (i > 0 and lines[i - 1].strip()):
+        if not said or len(said) > 80 or _paged(line) or (i > 0 and lines[i - 1].strip()):
             continue
         if any(pattern.match(said) for pattern in patterns):
             alone = i + 1 >= len(lines) or not lines[i + 1].strip()
@@ -108,13 +114,18 @@ def _headings(lines: list[str], patterns: tuple[re.Pattern[str], ...]) -> list[S
     return [Section(kind, said, i, end, _prose(lines, i + 1, end), (i,)) for (kind, said, i), end in zip(places, ends, strict=True)]
 
 
+def _paged(line: str) -> bool:
+    """Whether a line ends in a page's number, as those of a table of contents do."""
+    return PAGED.search(line.rstrip()[-PAGED_SIZE:]) is not None
+
+
 def _prose(lines: list[str], start: int, end: int) -> int:
     """Characters of lines that read on from line to line: not those of a list or a table of contents."""
     total = 0
     for i in range(start, end):
         line = lines[i]
         beside = (i > start and len(lines[i - 1].strip()) > 40) or (i + 1 < end and len(lines[i + 1].strip()) > 40)
-        if (beside or len(line) > 120) and not PAGED.search(line):
+        if (beside or len(line) > 120) and not _paged(line):
             total += len(line.strip())
     return total
 
@@ -122,12 +133,13 @@ def _prose(lines: list[str], start: int, end: int) -> int:
 def _without_contents(found: list[Section], lines: list[str]) -> list[Section]:
     """Leave out the lines of a table of contents: runs of chapters with no prose, and the last of each, which has what follows behind it."""
     kept: list[Section] = []
+    last = {_key(section): i for i, section in enumerate(found)}
     run = 0
     for i, section in enumerate(found):
         short = section.prose < REAL and section.kind != "part"
         run = 0 if APPARATUS.match(section.title) else run + short
         follows = found[i + 1] if i + 1 < len(found) else None
-        again = any(_key(other) == _key(section) for other in found[i + 1 :])
+        again = last[_key(section)] > i
         if again and (short or section.kind == "part"):
             continue
         if short and section.kind == "chapter" and run >= 3:
@@ -152,22 +164,23 @@ def _is_read(section: Section, lines: list[str]) -> bool:
 
 def _under_parts(found: list[Section], lines: list[str]) -> Iterator[Section]:
     """Join a part's heading to the title of the chapter behind it; a part with prose of its own is a section."""
-    above, held = "", None
+    above, held, heads = "", None, list[int]()               # heads: of what is held, in a list that grows in place
     for section, follows in zip(found, [*found[1:], None], strict=True):
         bare = not _is_read(section, lines) and not APPARATUS.match(section.title)
         opened = section.kind == "chapter" and follows is not None and follows.kind == "named" and not APPARATUS.match(follows.title)
         if bare and (section.kind in ("part", "named") or opened):
             listed = sum(map(len, lines[section.start : section.end])) > 2 * REAL  # a list of what is in the part, not words about it
-            above, held = section.title, section if held is None or listed else replace(held, end=section.end, heads=held.heads + section.heads)
-            held = None if listed else held
+            above, held = section.title, None if listed else held or section
+            heads = [] if listed else heads
+            heads += () if listed else section.heads
             continue
         title = f"{above}, {section.title}" if above and (section.kind == "chapter" or held is not None) else section.title
         if held is not None:
-            section = replace(section, start=held.start, heads=held.heads + section.heads)
+            section = replace(section, start=held.start, heads=(*heads, *section.heads))
         yield replace(section, title=" ".join(title.split()))
-        held, above = None, above if section.kind == "chapter" else ""
+        held, heads, above = None, [], above if section.kind == "chapter" else ""
     if held is not None:
-        yield held
+        yield replace(held, end=found[-1].end, heads=tuple(heads))
 
 
 def paragraphs(lines: list[str]) -> list[str]:
@@ -187,7 +200,8 @@ def _joined(block: list[str]) -> str:
     even = bool(inner) and max(indents[1:]) - min(indents[1:]) <= 2 and not any("|" in line for line in block)
     wrapped = even and inner[len(inner) // 2] >= 50 and inner[0] >= 30
     if not wrapped:
-        return block[0].strip() if len(block) == 1 else "\n".join(line[min(indents) :] for line in block)
+        margin = min(indents)
+        return block[0].strip() if len(block) == 1 else "\n".join(line[margin:] for line in block)
     text = block[0].strip()
     for line in block[1:]:
         text += line.strip() if text.endswith(("-", "—")) and not text.endswith(" -") else f" {line.strip()}"

@@ -30,6 +30,8 @@ GENERATED = re.compile(
     re.I,
 )
 GENERATED_LINES = 10
+NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Halves of surrogate pairs that stand for no byte of a file's name, as the others do (PEP 383)."""
 
 Package = tuple[str, str | None]                             # its purl, the licence of its metadata
 
@@ -44,7 +46,7 @@ def read(path: str, *, max_bytes: int = 1_048_576) -> Iterator[dict[str, Any] | 
     top, package, known = _survey(path)
     for member in members(path):
         place = member.path.removeprefix(top)
-        uri = f"{package[0]}#{quote(place)}"
+        uri = f"{package[0]}#{_quoted(place)}"
         found = _document(member, place, uri, max_bytes)
         if isinstance(found, dict):
             found["license"] = licenses.of_header(found["text"]) or _nearest(known, place) or package[1]
@@ -84,7 +86,7 @@ def _package(files: dict[str, str], name: str) -> Package:
         if file in files:
             try:
                 read = json.loads(files[file]) if file.endswith(".json") else tomllib.loads(files[file])
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             about = read.get("project" if kind == "pypi" else "package", {}) if kind != "npm" else read
             if isinstance(about, dict) and about.get("name"):
@@ -97,7 +99,12 @@ def _package(files: dict[str, str], name: str) -> Package:
 def _purl(kind: str, name: str, version: str) -> str:
     """A package URL (github.com/package-url/purl-spec)."""
     name = re.sub(r"[-_.]+", "-", name).lower() if kind == "pypi" else name
-    return f"pkg:{kind}/{quote(name)}" + (f"@{quote(version)}" if version else "")
+    return f"pkg:{kind}/{_quoted(name)}" + (f"@{_quoted(version)}" if version else "")
+
+
+def _quoted(name: str) -> str:
+    """A name as part of an address; one that is not UTF-8 by its own bytes."""
+    return quote(NO_BYTE.sub("\ufffd", name), errors="surrogateescape")
 
 
 def _said(licence: str) -> str | None:

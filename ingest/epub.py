@@ -15,11 +15,13 @@ from lxml import etree
 
 from catalog.stage import Refused
 from ingest import licenses
+from ingest.archives import BROKEN, of_machine
 from ingest.markup import BREAK, Draft, parse, tag, words_of
 
 MAX_MEMBERS, MAX_MEMBER, MAX_WHOLE = 10_000, 32 << 20, 1 << 30
 MAX_RATIO = 200
 """How much a member above a megabyte may expand. Prose reaches 4."""
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 EPUB_TYPE = "{http://www.idpf.org/2007/ops}type"
 HREF = "{http://www.w3.org/1999/xlink}href"
 APPARATUS = {
@@ -45,8 +47,10 @@ def chapters(path: str, name: str) -> Iterator[dict[str, Any] | Refused]:
                 yield Refused(name, *problem)
                 return
             yield from _chapters(book, name)
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, ValueError) as error:
-        yield Refused(name, "not_epub", str(error))
+    except BROKEN as error:
+        if of_machine(error):
+            raise
+        yield Refused(name, "not_epub", str(error) or type(error).__name__)
 
 
 def _unsound(book: zipfile.ZipFile) -> tuple[str, str] | None:
@@ -54,6 +58,8 @@ def _unsound(book: zipfile.ZipFile) -> tuple[str, str] | None:
     if len(members) > MAX_MEMBERS or sum(member.file_size for member in members) > MAX_WHOLE:
         return "too_large", f"{len(members)} members, {sum(member.file_size for member in members)} bytes"
     for member in members:
+        if member.compress_type not in PACKINGS:
+            return "not_epub", f"{member.filename} is packed in a way that EPUB does not have"
         if member.file_size > 1 << 20 and member.file_size > MAX_RATIO * max(1, member.compress_size):
             return "too_large", f"{member.filename} expands {member.file_size // max(1, member.compress_size)} times"
     return None
@@ -121,13 +127,19 @@ def _encrypted(book: zipfile.ZipFile) -> set[str]:
 
 
 def _chapter(book: zipfile.ZipFile, place: str, uri: str | None, kind: str, about: dict[str, Any], name: str) -> dict[str, Any] | Refused:
-    try:
-        root = parse(_member(book, place), recover=True)
-    except KeyError:
+    """A chapter. What is wrong with one costs that one, unless it is the machine that fails."""
+    if place not in book.NameToInfo:
         return Refused(name, "not_epub", f"the spine names {place}, which is not there")
-    except (ValueError, zipfile.BadZipFile, OSError) as error:
+    try:
+        return _read(parse(_member(book, place), recover=True), place, uri, kind, about, name)
+    except BROKEN as error:
+        if of_machine(error):
+            raise
         reason, _, detail = str(error).partition(": ")
-        return Refused(name, reason if reason in ("entities", "not_xml", "too_large") else "not_epub", detail or reason)
+        return Refused(name, reason if reason in ("entities", "not_xml", "too_large") else "not_epub", detail or reason or type(error).__name__)
+
+
+def _read(root: etree._Element, place: str, uri: str | None, kind: str, about: dict[str, Any], name: str) -> dict[str, Any] | Refused:
     body = root.find(".//{*}body")
     if body is None:
         return Refused(name, "not_xml", "no body")

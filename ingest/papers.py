@@ -175,7 +175,7 @@ def _date(article: etree._Element) -> datetime.date | None:
         numbers = [found.findtext("./{*}" + part) for part in ("year", "month", "day")]
         try:
             dates.append((numbers[2] is None, datetime.date(*(int(number or 1) for number in numbers))))
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
     return min(dates)[1] if dates else None
 

@@ -133,8 +133,16 @@ def _scores(row: Mapping[str, Any]) -> dict[str, float | None] | None:
     given = row.get("scores")
     if not isinstance(given, Mapping):
         given = {name: row.get(f"score_{name}", row.get(f"{name}_score")) for name in ("chosen", "rejected")}
-    scores = {name: float(given[name]) if isinstance(given.get(name), int | float) else None for name in ("chosen", "rejected")}
+    scores = {name: _number(given.get(name)) for name in ("chosen", "rejected")}
     return scores if any(score is not None for score in scores.values()) else None
+
+
+def _number(said: Any) -> float | None:
+    """A number as it is stored; None for what is none, or too large for one."""
+    try:
+        return float(said) if isinstance(said, int | float) else None
+    except OverflowError:
+        return None
 
 
 def _common(row: Mapping[str, Any]) -> Row:
@@ -145,11 +153,15 @@ def _common(row: Mapping[str, Any]) -> Row:
 
 def _time(said: Any) -> datetime.datetime | None:
     """A time as written (ISO 8601) or as a table's own type, as naive UTC; None for what is none."""
-    if isinstance(said, str):
-        try:
-            said = datetime.datetime.fromisoformat(said.strip())
-        except ValueError:
-            return None
-    if isinstance(said, datetime.datetime):
-        return said.astimezone(datetime.UTC).replace(tzinfo=None) if said.tzinfo else said
+    try:
+        said = datetime.datetime.fromisoformat(said.strip()) if isinstance(said, str) else said
+        if isinstance(said, datetime.datetime):
+            return naive(said)
+    except (ValueError, OverflowError):
+        return None
     return datetime.datetime(said.year, said.month, said.day) if isinstance(said, datetime.date) else None
+
+
+def naive(time: datetime.datetime) -> datetime.datetime:
+    """A time in UTC without saying so; one that names no zone is in it, wherever it is read. Raises OverflowError at the ends of the calendar."""
+    return time.astimezone(datetime.UTC).replace(tzinfo=None) if time.tzinfo else time

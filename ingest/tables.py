@@ -21,7 +21,7 @@ JSON_LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json.gz")
 Numbered = tuple[int, int, Mapping[str, Any] | Refused]      # a row's number from 1, its bytes, itself
 
 
-@source(version=1)
+@source(version=2)
 def read(path: str, *, columns: dict[str, str] | None = None, shape: str = "document") -> Iterator[dict[str, Any] | Refused]:
     """Yield the rows of a table. `columns` is {ours: theirs}, `theirs` a path with dots in nested rows; without it equal names are taken.
 
@@ -46,6 +46,8 @@ def read(path: str, *, columns: dict[str, str] | None = None, shape: str = "docu
             yield {**SHAPES[shape](ours), "offset": number, "length": size, "content_type": kind}
         except Unfit as unfit:
             yield Refused(f"{name}#{number}", unfit.args[0], f"row {number}: {unfit.args[1]}", number)
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            yield Refused(f"{name}#{number}", "bad_row", f"row {number}: {type(error).__name__}: {error}", number)
 
 
 def _check_ours(columns: dict[str, str], shape: str, path: str) -> None:
@@ -110,8 +112,31 @@ def _parquet(path: str) -> Iterator[Numbered]:
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(BATCH):
-                for row in batch.to_pylist():
+                for row in _listed(batch):
                     number += 1
                     yield number, 0, row
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         yield number + 1, 0, Refused(f"{name}#{number + 1}", "corrupt_table", f"after row {number}: {error}", number + 1)
+
+
+def _listed(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows of a batch. A value that Python cannot hold (a date of the year 12000, a text that is no UTF-8) is None, and the rest stays."""
+    columns = [_in_microseconds(column) for column in batch.columns]
+    try:
+        rows: list[dict[str, Any]] = pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist()
+        return rows
+    except (ValueError, OverflowError):
+        return [{name: _value(column[i]) for name, column in zip(batch.schema.names, columns, strict=True)} for i in range(batch.num_rows)]
+
+
+def _in_microseconds(column: pa.Array) -> pa.Array:
+    """Times as Python has them; what is finer is cut off."""
+    fine = pa.types.is_timestamp(column.type) and column.type.unit == "ns"
+    return column.cast(pa.timestamp("us", column.type.tz), safe=False) if fine else column
+
+
+def _value(cell: pa.Scalar) -> Any:
+    try:
+        return cell.as_py()
+    except (ValueError, OverflowError):
+        return None

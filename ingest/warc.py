@@ -10,7 +10,6 @@ import re
 import zlib
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastwarc import WarcRecord, WarcRecordType
 from fastwarc.stream_io import BrotliReader, ZstdReader
@@ -19,6 +18,7 @@ from catalog.stage import Refused, source
 from catalog.worker import Failure, Worker
 from ingest.charset import decode
 from ingest.records import Frame, frames
+from ingest.shapes import naive
 
 EXTRACTOR = "ingest.html:extract"                            # by name: trafilatura is imported in the worker alone
 MAX_PAGE = 16 << 20
@@ -27,9 +27,11 @@ HTML = ("text/html", "application/xhtml+xml")
 PAGES = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion
 LOOKS_LIKE_HTML = re.compile(rb"^\s*(?:<!doctype\s+html|<html|<head|<body|<!--)", re.I)
 CHUNK_SIZE = re.compile(rb"\r?\n?([0-9A-Fa-f]{1,8})[^\r\n]{0,100}\r?\n")
+ROBOTS = re.compile(r"[a-z]+://[^/?#]*/robots\.txt(?:[?#]|$)", re.I)
 CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_:.\-]{2,40})", re.I)
 
 Found = dict[str, Any] | Refused
+Asked = tuple[Found, bytes | None, dict[str, Any]]
 
 
 @source(version=1)
@@ -40,15 +42,29 @@ def read(path: str, *, seconds: float = 10.0) -> Iterator[Found]:
     `status`, `empty_body`, `robots_txt`, `not_html`, `bad_encoding`; of the page those of `ingest.html.extract`, and `timeout`,
     `memory`, `died`, `error` where its extractor failed. Requests and notes of the crawler are no pages and are passed over.
     """
+    ended: list[Exception] = []
     with Worker(EXTRACTOR, seconds=seconds) as extractor:
-        for about, answer in extractor.map(_asked(path)):
+        for about, answer in extractor.map(_until(_asked(path), ended)):
             yield about if isinstance(about, Refused) else _document(about, answer)
+    if ended:
+        raise ended[0]
 
 
-def _asked(path: str) -> Iterator[tuple[Found, bytes | None, dict[str, Any]]]:
+def _until(asked: Iterator[Asked], ended: list[Exception]) -> Iterator[Asked]:
+    """Keep an error for the end: the extractor reads ahead, and what stands before the error is still on its way."""
+    try:
+        yield from asked
+    except Exception as error:
+        ended.append(error)
+
+
+def _asked(path: str) -> Iterator[Asked]:
     """What each record asks of the extractor: nothing, of one refused or already text."""
     for frame in frames(path):
-        found = _page(frame)
+        try:
+            found = _page(frame)
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, zlib.error) as error:
+            found = Refused("", "corrupt_record", f"{type(error).__name__}: {error}", frame.offset)
         if found is None:
             continue
         if isinstance(found, Refused) or "text" in found:
@@ -67,8 +83,7 @@ def _document(about: dict[str, Any], answer: Any) -> Found:
         return Refused(about["uri"], answer.reason, answer.error, about["offset"])
     if "refused" in answer:
         return Refused(about["uri"], answer["refused"], answer["error"], about["offset"])
-    date = datetime.date.fromisoformat(answer["date"]) if answer["date"] else None
-    return {**about, **{key: answer[key] for key in ("text", "title", "author", "license")}, "date": date}
+    return {**about, **{key: answer[key] for key in ("text", "title", "author", "license")}, "date": _day(answer["date"])}
 
 
 def _page(frame: Frame) -> Found | None:
@@ -92,7 +107,7 @@ def _page(frame: Frame) -> Found | None:
         return Refused("", "corrupt_record", str(error), frame.offset)
     if not uri:
         return Refused("", "no_uri", "no WARC-Target-URI", frame.offset)
-    if kind == WarcRecordType.resource and urlsplit(uri).scheme not in ("http", "https", "file", "ftp"):
+    if kind == WarcRecordType.resource and uri.partition(":")[0].lower() not in ("http", "https", "file", "ftp"):
         return None
     try:
         return _body(frame, uri, status, said.get("content-type") or ("" if http else kept.get("Content-Type") or ""), said, body, _time(kept.get("WARC-Date")))
@@ -108,7 +123,7 @@ def _body(
         return Refused(uri, "status", str(status), frame.offset)
     if not body.strip():
         return Refused(uri, "empty_body", "", frame.offset)
-    if urlsplit(uri).path == "/robots.txt":
+    if ROBOTS.match(uri):
         return Refused(uri, "robots_txt", "", frame.offset)
     kind = content_type.partition(";")[0].strip().lower()
     named = CHARSET.search(content_type)
@@ -125,11 +140,18 @@ def _body(
     return {**about, "text": text.replace("\r\n", "\n").strip()}
 
 
-def _time(said: str | None) -> datetime.datetime | None:
-    """WARC-Date as a naive UTC time; None for one that is no date."""
+def _day(said: str | None) -> datetime.date | None:
     try:
-        return datetime.datetime.fromisoformat(said or "").astimezone(datetime.UTC).replace(tzinfo=None)
+        return datetime.date.fromisoformat(said) if said else None
     except ValueError:
+        return None
+
+
+def _time(said: str | None) -> datetime.datetime | None:
+    """WARC-Date as a naive UTC time, which it also is where it names no zone; None for one that is no date."""
+    try:
+        return naive(datetime.datetime.fromisoformat(said or ""))
+    except (ValueError, OverflowError):
         return None
 
 

@@ -1,14 +1,17 @@
 """Books as chapters: the frame of a Project Gutenberg text, its headings and paragraphs, and EPUBs, good and hostile."""
 
+import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from catalog.stage import Refused
+from catalog.stage import Bound, Refused
 from ingest.books import read
-from ingest.chapters import paragraphs, parts, sections, unframe
+from ingest.chapters import _paged, paragraphs, parts, sections, unframe
+from ingest.land import land, tasks
 from tests.ingest_making import CHAPTER, epub
 
 GOLDEN = Path(__file__).parent / "golden" / "ingest"
@@ -132,6 +135,95 @@ def test_an_epub_that_expands_or_climbs_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bare.epub", "w") as book:
         book.writestr("mimetype", "application/epub+zip")
     assert split(tmp_path / "bare.epub") == ([], ["not_epub"])
+
+
+def spoilt(data: bytes, how: str) -> bytes:
+    """An EPUB whose second member is broken so that zipfile raises what it rarely does."""
+    entry = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 4)
+    (local,) = struct.unpack_from("<I", data, entry + 42)
+    body = local + 30 + sum(struct.unpack_from("<HH", data, local + 26))
+    out = bytearray(data)
+    if how == "before the file":                                     # OSError: EINVAL
+        del out[: local + 1]
+    elif how == "password":                                          # RuntimeError
+        out[entry + 8] |= 1
+        out[local + 6] |= 1
+    elif how == "deflate":                                           # zlib.error
+        out[body : body + 4] = b"\xff\xff\xff\xff"
+    elif how == "ends early":                                        # EOFError
+        struct.pack_into("<I", out, entry + 42, len(data) - 40)
+        out[len(data) - 40 : len(data) - 36] = b"PK\x03\x04"
+    elif how == "packing":                                           # a way that asks for as much memory as it likes
+        struct.pack_into("<H", out, entry + 10, zipfile.ZIP_LZMA)
+    return bytes(out)
+
+
+@pytest.mark.parametrize("how", ["before the file", "password", "deflate", "ends early", "packing"])
+def test_a_corrupt_epub_costs_itself(tmp_path: Path, how: str) -> None:
+    good = CHAPTER.format(title="Good", kind="bodymatter", body="<p>Well.</p>")
+    whole = Path(epub(tmp_path / "b.epub", [("a.xhtml", good)]))
+    (tmp_path / "a.epub").write_bytes(spoilt(whole.read_bytes(), how))
+    given = {"name": "books", "shape": "document", "domain": "books", "dump": None, "license": None}
+    files = [str(tmp_path / "a.epub"), str(whole)]
+    (task,) = tasks(files, Bound("ingest.books:read", {}, 1), given, str(tmp_path / "lake/data/books/r"), str(tmp_path / "lake"))
+    result = land(task)
+    assert (result["documents"], result["reasons"]) == (1, {"not_epub": 1})
+    assert result["refused"][0]["source"] == "books/a.epub" and result["refused"][0]["error"]
+
+
+@pytest.mark.parametrize("error", [OSError(22, "Invalid argument"), OSError("invalid data"), EOFError(), RuntimeError("password"), IndexError("short"),
+                                   struct.error("short"), OverflowError("long"), RecursionError("deep")])
+def test_a_chapter_that_cannot_be_read_costs_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    import ingest.epub
+
+    good = CHAPTER.format(title="Good", kind="bodymatter", body="<p>Well.</p>")
+    path, member = epub(tmp_path / "b.epub", [("a.xhtml", good), ("b.xhtml", good), ("c.xhtml", good)]), ingest.epub._member
+    monkeypatch.setattr(ingest.epub, "_member", failing(member, "book/text/b.xhtml", error))
+    found, refused = split(path)
+    assert ([row["member"] for row in found], refused) == (["book/text/a.xhtml", "book/text/c.xhtml"], ["not_epub"])
+    monkeypatch.setattr(ingest.epub, "_member", failing(member, "book/text/b.xhtml", OSError(5, "the disk fails")))
+    with pytest.raises(OSError, match="the disk fails"):              # not the book's fault: the part stops, and goes on when asked again
+        split(path)
+
+
+def failing(member: Callable[[zipfile.ZipFile, str], bytes], place: str, error: Exception) -> Callable[[zipfile.ZipFile, str], bytes]:
+    def read(book: zipfile.ZipFile, name: str) -> bytes:
+        if name == place:
+            raise error
+        return member(book, name)
+
+    return read
+
+
+PROSE = f"{SENTENCE.strip()}\n" * 12
+BIG = 2 << 20
+
+
+@pytest.mark.parametrize("text", [
+    "\n" + " " * BIG + "x", ("\n" + " " * 1000 + "x") * (BIG // 1000), "Project Gutenberg\n" + "\n" * BIG + "x", "." * BIG, "  1" * (BIG // 3),
+    "*** START OF THE PROJECT GUTENBERG EBOOK " + "a b\n" * (BIG // 4), "Project Gutenberg\n" + "a\n" * (BIG // 2) + "END THE SMALL PRIN",
+    "Project Gutenberg\nTitle: a" + "\n  b" * (BIG // 4), "".join(f"CHAPTER {i % 999} x{i}\n\n" for i in range(BIG // 20)), "| a\n" * (BIG // 4),
+    "".join(f"BOOK ONE x{i}\n\n" for i in range(BIG // 20)) + f"CHAPTER I\n\n{PROSE * 200}\nCHAPTER II\n\n{PROSE * 200}",
+], ids=["spaces", "indented", "newlines", "dots", "pages", "start", "small print", "fields", "chapters", "table", "parts"])  # fmt: skip
+def test_a_hostile_text_takes_no_longer_than_its_size(tmp_path: Path, text: str) -> None:
+    """Two megabytes that took a pattern hours: it is enough that this ends."""
+    (tmp_path / "a.txt").write_text(text)
+    chapters, refused = split(tmp_path / "a.txt")
+    assert len(text) >= BIG // 2 and len(chapters) + len(refused) > 0
+
+
+@pytest.mark.parametrize(("line", "paged"), [
+    ("The Weir  12", True), ("The Weir....12  ", True), ("The Weir .. 12", True), ("The Weir\t7", True), ("The Weir.....    12", True), ("  1234", True),
+    ("The Weir 12", False), ("The Weir. 12", False), ("The Weir  12345", False), ("in  1805 he", False), ("  x", False), ("", False), ("12", False),
+])
+def test_lines_of_a_table_of_contents(line: str, paged: bool) -> None:
+    assert _paged(line) == paged
+
+
+def test_the_old_frame_of_a_gutenberg_text_is_its_small_print() -> None:
+    head = "The Project Gutenberg Etext of The Weir\n\nTitle: The Weir\n\n[Etext #99]\n\n*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.29.93*END*\n"
+    book = unframe(head + f"\n{PROSE}" * 100)
+    assert (book.title, book.number, book.text) == ("The Weir", "99", "\n" + f"\n{PROSE}" * 100)
 
 
 def test_what_is_no_book(tmp_path: Path) -> None:

@@ -1,21 +1,27 @@
 """Source trees: what each file is, whose it is and under which licence; and archives that mean harm."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import tarfile
+import tracemalloc
 import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
-from catalog.stage import Refused
+import ingest.archives
+from catalog.stage import Bound, Refused
 from ingest import licenses
 from ingest.archives import members
 from ingest.code import read
+from ingest.land import land, tasks
 from ingest.languages import content_type
 
 APACHE = "Apache License\nVersion 2.0, January 2004\n" + "Terms and conditions. " * 40
@@ -103,6 +109,63 @@ def test_an_archive_that_expands_without_end_is_left(tmp_path: Path) -> None:
         archive.writestr("ok.py", CODE)
         archive.writestr("zeros.py", bytes(60 << 20))
     assert list(told(str(tmp_path / "bomb.zip"))[1].values()) == ["too_large"]
+
+
+def pax(size: int) -> bytes:
+    """A header of a tar that says so many bytes of attributes follow."""
+    entry = tarfile.TarInfo("././@PaxHeader")
+    entry.type, entry.size = tarfile.XHDTYPE, size
+    return entry.tobuf()
+
+
+def sparse(size: int) -> bytes:
+    """A file of one byte, as it says, which takes `size` bytes in the archive."""
+    entry = tarfile.TarInfo("holes.py")
+    entry.type, entry.size = tarfile.GNUTYPE_SPARSE, size
+    raw = bytearray(entry.tobuf())
+    raw[483:495] = b"00000000001\0"
+    raw[148:156] = b"%06o\0 " % (sum(raw) - sum(raw[148:156]) + 8 * 32)
+    return bytes(raw)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_what_stands_between_two_files_cannot_expand(tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tarfile reads a header's attributes at once, however many it says there are, and passes over what it is told to."""
+    size = 48 << 20
+    plain = Path(tar(tmp_path / "a.tar", {"ok.py": CODE}, mode="w")).read_bytes()[:1024]
+    monkeypatch.setattr(ingest.archives, "MAX_WHOLE", 8 << 20)
+    for head in (pax(size), sparse(size)):
+        packed = {"w": bytes, "w:gz": gzip.compress, "w:bz2": bz2.compress, "w:xz": lzma.compress}[mode](plain + head + bytes(size))
+        (tmp_path / "b.tar").write_bytes(packed)
+        del packed
+        tracemalloc.start()
+        read_files, refused = told(str(tmp_path / "b.tar"))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert list(read_files) == ["ok.py"] and refused.pop("") == "too_large"
+        assert peak < 16 << 20                                  # half of it are the tables of xz
+
+
+def test_a_name_that_is_no_utf8_costs_nothing(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "weir-1.0.tar.gz", "w:gz", format=tarfile.GNU_FORMAT, encoding="latin-1") as archive:
+        for name in ("weir/a.py", "weir/caf\xe9.py", "weir/caf\xe8.py", "weir/z.py"):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(CODE)
+            archive.addfile(entry, io.BytesIO(CODE.encode()))
+    given = {"name": "code", "shape": "document", "domain": "code", "dump": None, "license": None}
+    files = [str(tmp_path / "weir-1.0.tar.gz")]
+    (task,) = tasks(files, Bound("ingest.code:read", {"max_bytes": 9999}, 1), given, str(tmp_path / "lake/data/code/r"), str(tmp_path / "lake"))
+    result = land(task)
+    assert (result["documents"], result["reasons"]) == (4, {})
+    rows = pl.read_parquet(tmp_path / "lake" / result["file"]["path"])
+    assert rows["uri"].to_list() == [f"pkg:generic/weir@1.0#{name}.py" for name in ("a", "caf%E9", "caf%E8", "z")]
+    assert rows["title"].to_list() == ["a.py", "caf\ufffd.py", "caf\ufffd.py", "z.py"] and rows["doc_id"].n_unique() == 4
+
+
+@pytest.mark.parametrize("said", ['{"name": "\\ud83d", "version": "\\udfff"}', '{"name": ' + "[" * 100_000])
+def test_odd_metadata_costs_no_file(tmp_path: Path, said: str) -> None:
+    read_files, _ = told(tar(tmp_path / "weir-3.1.tar.gz", {"package.json": said, "a.py": CODE}, "weir-3.1/"))
+    assert list(read_files) == ["a.py"]
 
 
 def test_a_broken_archive_gives_what_stands_before_the_break(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import ingest.land
 from catalog.errors import InputError
@@ -20,7 +22,7 @@ from catalog.recipe import load
 from catalog.schema import CHAT, DOCUMENT
 from catalog.spark import map_files
 from catalog.stage import Bound, Refused
-from ingest.land import land, tasks
+from ingest.land import UNCLEAN, _clean, land, tasks
 from tests.ingest_making import answer, records, warc
 
 TABLES = Bound("ingest.tables:read", {"columns": None, "shape": "document"}, 1)
@@ -92,6 +94,52 @@ def test_what_cannot_be_stored_is_cleaned_and_keeps_its_length(tmp_path: Path) -
     (result,) = landed([str(tmp_path / "t.jsonl")], tmp_path / "lake")
     (row,) = rows(tmp_path / "lake", result)
     assert (row["text"], row["title"], result["reasons"]) == ("a b\ufffdc\td\ne", "x ", {"no_text": 1})
+
+
+HALF = "\\ud83d"                                              # half of an emoji, as JSON cut in the middle of one has it
+
+
+@pytest.mark.parametrize(("shape", "row"), [
+    ("document", '{"text": "a", "uri": "http://a.example/%s", "author": "%s"}'),
+    ("chat", '{"messages": [{"role": "user", "content": "Hi %s"}, {"role": "assistant", "content": "Hello \\u0000."}]}'),
+    ("pair", '{"prompt": "a %s", "chosen": "b %s", "rejected": "c %s"}'),
+])
+def test_no_string_of_a_row_stops_a_part(tmp_path: Path, shape: str, row: str) -> None:
+    (tmp_path / "t.jsonl").write_text(f'{row}\n{{"text": "{HALF}", "messages": [{{"role": "{HALF}", "content": ""}}]}}\n'.replace("%s", HALF))
+    bound = Bound("ingest.tables:read", {"columns": None, "shape": shape}, 1)
+    (result,) = landed([str(tmp_path / "t.jsonl")], tmp_path / "lake", bound, shape=shape)
+    said = json.dumps([rows(tmp_path / "lake", result)[0], result["refused"]], default=str, ensure_ascii=False)
+    assert "\ufffd" in said and not UNCLEAN.search(said)
+    assert (result["documents"], result["reasons"]) == ((2, {}) if shape == "document" else (1, {"bad_row": 1}))
+
+
+def test_names_that_are_no_utf8_keep_apart(tmp_path: Path) -> None:
+    """As Latin-1 left them on a disk: what is stored is clean, the ids are of the names as they are."""
+    files = [lines(tmp_path / "in", os.fsdecode(name), ["same"]) for name in (b"caf\xe8.jsonl", b"caf\xe9.jsonl", b"tea.jsonl")]
+    Path(files[1]).write_text('{"text": "same"}\nbroken\n')
+    found = tasks(files, TABLES, GIVEN, str(tmp_path / "lake/data/web/r"), str(tmp_path / "lake"))
+    assert found[0]["name"].encode() == "ingest.web caf\ufffd.jsonl and 2 more".encode()
+    result = land(found[0])
+    told = rows(tmp_path / "lake", result)
+    assert [row["uri"] for row in told] == ["file:web/caf\ufffd.jsonl#1", "file:web/caf\ufffd.jsonl#1", "file:web/tea.jsonl#1"]
+    assert told[0]["source"]["path"] == "caf\ufffd.jsonl" and len({row["doc_id"] for row in told}) == 3
+    assert (result["refused"][0]["uri"], result["refused"][0]["source"]) == ("caf\ufffd.jsonl#2", "web/caf\ufffd.jsonl")
+
+
+@given(st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=()), max_size=30))
+def test_clean_is_what_the_pattern_says(said: str) -> None:
+    assert _clean(said) == UNCLEAN.sub(lambda found: "\ufffd" if found[0] >= "\ud800" else " ", said)
+
+
+def odd(path: str) -> Iterator[dict[str, Any] | Refused]:
+    yield from ({"text": "a", "offset": 1}, {"text": 7, "offset": 2}, {"offset": 3}, {"text": "b", "offset": 4, "fetched_at": "never"})
+    yield {"text": "c", "offset": 5}
+
+
+def test_a_document_that_is_no_row_costs_itself(tmp_path: Path) -> None:
+    (result,) = landed([lines(tmp_path / "in", "t.jsonl", ["x"])], tmp_path / "lake", Bound("tests.test_ingest_land:odd", {}, 1))
+    assert [row["text"] for row in rows(tmp_path / "lake", result)] == ["a", "c"]
+    assert [(row["reason"], row["offset"]) for row in result["refused"]] == [("bad_row", 2), ("bad_row", 3), ("bad_row", 4)]
 
 
 def test_large_files_stand_alone_and_small_ones_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import struct
+import time
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 
 from catalog.errors import InputError
 from catalog.stage import Refused
+from ingest.shapes import SHAPES
 from ingest.tables import read
 
 HI = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hello."}]
@@ -85,6 +89,44 @@ def test_a_broken_file_gives_what_was_read(tmp_path: Path) -> None:
     assert [row.reason for row in read(str(tmp_path / "no.parquet")) if isinstance(row, Refused)] == ["corrupt_table"]
 
 
+@pytest.mark.parametrize("date", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "yesterday", 20240101, ["x"]])
+def test_a_date_that_is_none_leaves_the_document(tmp_path: Path, date: Any) -> None:
+    rows = [{"text": "one"}, {"text": "two", "date": date, "fetched_at": date}, {"text": "three"}]
+    found = [row for row in read(table(tmp_path / "t.jsonl", rows)) if isinstance(row, dict)]
+    assert [(row["text"], row["date"], row["fetched_at"]) for row in found] == [("one", None, None), ("two", None, None), ("three", None, None)]
+
+
+def test_a_time_without_a_zone_is_utc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for zone in ("UTC", "Asia/Tokyo"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        assert one(tmp_path, {"text": "a", "fetched_at": "2024-01-02T03:04:05"})["fetched_at"] == datetime(2024, 1, 2, 3, 4, 5)
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_value_that_python_cannot_hold_is_null_alone(tmp_path: Path) -> None:
+    """Dates of the year 12000, nanoseconds, bytes that are no UTF-8: the rows about them, and the rest of theirs, stay."""
+    spoilt = pa.Array.from_buffers(pa.string(), 3, [None, pa.py_buffer(struct.pack("<4i", 0, 1, 3, 4)), pa.py_buffer(b"a\xff\xfeb")])
+    columns = {"text": ["one", "two", "three"], "title": spoilt, "date": pa.array([0, 1 << 30, 1], pa.date32()),
+               "fetched_at": pa.array([1_000_000_001, 2_000_000_002, 3_000_000_003], pa.timestamp("ns"))}  # fmt: skip
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    found = [row for row in read(str(tmp_path / "t.parquet")) if isinstance(row, dict)]
+    assert [(row["text"], row.get("title"), row["date"]) for row in found] == [
+        ("one", "a", date(1970, 1, 1)), ("two", None, None), ("three", "b", date(1970, 1, 2)),
+    ]  # fmt: skip
+    assert [row["fetched_at"] for row in found] == [datetime(1970, 1, 1, 0, 0, second) for second in (1, 2, 3)]
+
+
+def test_a_row_that_makes_its_shape_fail_costs_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def shape(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {"text": str(1 / row["n"])}
+
+    monkeypatch.setitem(SHAPES, "document", shape)
+    found = list(read(table(tmp_path / "t.jsonl", [{"n": 1}, {"n": 0}, {"n": "x"}, {}, {"n": 2}])))
+    assert [row["offset"] if isinstance(row, dict) else (row.reason, row.offset) for row in found] == [1, ("bad_row", 2), ("bad_row", 3), ("bad_row", 4), 5]
+
+
 @pytest.mark.parametrize(("row", "columns"), [
     ({"messages": HI}, None),
     ({"talk": HI}, {"messages": "talk"}),
@@ -136,6 +178,8 @@ def test_a_pair_in_every_common_form(tmp_path: Path, row: dict[str, Any]) -> Non
 def test_scores_and_pairs_that_are_none(tmp_path: Path) -> None:
     scored = one(tmp_path, {"prompt": "a", "chosen": "b", "rejected": "c", "score_chosen": 4, "score_rejected": 1.5}, shape="pair")
     assert scored["scores"] == {"chosen": 4.0, "rejected": 1.5}
+    large = one(tmp_path, {"prompt": "a", "chosen": "b", "rejected": "c", "score_chosen": 10**400, "score_rejected": 1}, shape="pair")
+    assert large["scores"] == {"chosen": None, "rejected": 1.0}
     for row, reason in (
         ({"prompt": "a", "chosen": "b", "rejected": "b"}, "no_preference"), ({"prompt": "a", "chosen": "b"}, "bad_row"),
         ({"chosen": "b", "rejected": "c"}, "bad_row"),

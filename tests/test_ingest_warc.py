@@ -4,11 +4,13 @@ import gzip
 import hashlib
 import io
 import json
+import time
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import brotli
 import pytest
@@ -16,8 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from warcio.warcwriter import WARCWriter
 
+import ingest.warc
 from catalog.stage import Refused
-from ingest.records import frames
+from ingest.records import Frame, frames
 from ingest.warc import read
 from tests.ingest_making import HTML, PROSE, Answer, answer, lying, packed, page, put, records, warc
 
@@ -53,6 +56,58 @@ def test_a_page_and_where_it_was(tmp_path: Path, members: str) -> None:
         counted = pieces if members == "each" else plain     # in one member, offsets count in what it expands to
         assert row["offset"] == sum(map(len, counted[:number]))
         assert row["length"] == len(counted[number]) or members != "each"
+
+
+def dated(said: str) -> bytes:
+    """A page whose record has this WARC-Date."""
+    (record,) = records([answer(1)], packed=False)
+    return record.replace(b"WARC-Date: 2026-03-01T06:00:00Z", b"WARC-Date: " + said.encode())
+
+
+@pytest.mark.parametrize("said", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00", "2026-02-31T00:00:00Z", "never"])
+def test_a_date_that_is_none_leaves_the_page(tmp_path: Path, said: str) -> None:
+    found = list(read(warc(tmp_path / "w.warc", [*records([answer(0)], packed=False), dated(said), *records([answer(2)], packed=False)])))
+    assert [(row["uri"], row["fetched_at"] is None) for row in found if isinstance(row, dict)] == list(zip(uris(0, 1, 2), (False, True, False), strict=True))
+
+
+def test_a_date_without_a_zone_is_utc_wherever_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = warc(tmp_path / "w.warc", [dated("2026-03-01T06:00:00"), dated("2026-03-01T07:00:00+01:00")])
+    for zone in ("UTC", "Asia/Tokyo"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        assert [row["fetched_at"] for row in read(path) if isinstance(row, dict)] == [datetime(2026, 3, 1, 6)] * 2
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_record_that_makes_the_reader_fail_costs_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the framing fails for good: what the extractor still has of the records before is given first."""
+    pieces, body = records(FIVE), ingest.warc._body
+    path = warc(tmp_path / "w.warc.gz", pieces)
+
+    def fails(frame: Frame, uri: str, *rest: Any) -> Any:
+        if uri.endswith("/3"):
+            raise OverflowError("as asked")
+        return body(frame, uri, *rest)
+
+    def ends(path: str) -> Iterator[Frame]:
+        yield from frames(path)
+        raise RuntimeError("as asked")
+
+    monkeypatch.setattr(ingest.warc, "_body", fails)
+    found, refused = both(path)
+    assert (found, refused) == (uris(0, 1, 2, 4), [("corrupt_record", sum(map(len, pieces[:3])))])
+    monkeypatch.setattr(ingest.warc, "frames", ends)
+    seen = []
+    with pytest.raises(RuntimeError, match="as asked"):
+        for row in read(path):
+            seen.append(row["uri"] if isinstance(row, dict) else row.reason)
+    assert seen == [*uris(0, 1, 2), "corrupt_record", *uris(4)]
+
+
+def test_an_address_that_is_none_leaves_the_page(tmp_path: Path) -> None:
+    pages = [answer(0), ("http://[bad/1", page("Bad", PROSE), HTML, 200), answer(2)]
+    assert both(warc(tmp_path / "w.warc.gz", records(pages))) == (["http://site.example/0", "http://[bad/1", "http://site.example/2"], [])
 
 
 def test_what_is_no_page_is_told(tmp_path: Path) -> None:
@@ -186,8 +241,6 @@ def test_no_damage_makes_the_reader_fail_or_invent(tmp_path: Path, cut: int, noi
 
 
 def test_a_stuck_page_is_given_up_and_the_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import ingest.warc
-
     answers = [answer(0), ("http://site.example/stuck", b"sleep", HTML, 200), answer(1)]
     monkeypatch.setattr(ingest.warc, "EXTRACTOR", "tests.ingest_making:stuck")
     found = list(read(warc(tmp_path / "w.warc.gz", records(answers)), seconds=0.5))
