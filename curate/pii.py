@@ -62,13 +62,18 @@ NUMBERED = re.compile(  # what makes a dotted quad behind it a version or a plac
     r"(?:^|[^a-z])(?:v|ver|vers|versions?|releases?|rel|build|rev|revision|firmware|driver|update|patch|kernel|sections?|sect?|chapters?|ch|"
     r"clauses?|articles?|art|paragraphs?|para|appendix|annex|tables?|figures?|fig|rules?|isbn|oid|rfc|§+|版本|版本号)[\s.:#=(\"'-]*$"
 )
-ADDRESSED = re.compile(r"\b(?:ips?v?4?|addr(?:ess)?(?:es)?|hosts?|servers?|dns|ping|gateway|subnet|clients?|from|port|proxy|peer|router|ssh|curl)(?=\W)|://")
+ADDRESSED = re.compile(
+    r"\b(?:ips?v?4?|addr(?:ess)?(?:es)?|hosts?|(?:name-?)?servers?|dns|ping|gateway|subnet|clients?|from|port|proxy|peer|router|ssh|curl|nslookup|dig|whois"
+    r"|traceroute)(?=\W)|://"
+)
 DOTTED = re.compile(r"[0-9.]*")
 PORT = re.compile(r":[0-9]{2,5}\b|/[0-9]{1,2}\b")
 SMALL = 20  # a quad of numbers all below this is an address only where something says so
+RESOLVERS = frozenset(map(IPv4Address, ("8.8.8.8", "8.8.4.4", "9.9.9.9")))
+"""Small addresses that are no version or section in any text seen. 1.1.1.1 is a section and an enzyme, 1.0.0.1 a version: they need words around them."""
 
 
-@declares(reads=("text",), adds=ADDS, version=1)
+@declares(reads=("text",), adds=ADDS, version=2)
 def spans(batch: pl.DataFrame) -> pl.DataFrame:
     """Return the family `pii`: where a text names an e-mail address or a public IPv4 address, one row a document.
 
@@ -76,7 +81,10 @@ def spans(batch: pl.DataFrame) -> pl.DataFrame:
     emails, ips   how many of each
     Not counted: mail at the domains reserved for examples, user names in URLs and repository addresses, words around an @ that
     end in no known top-level domain; private, reserved and multicast addresses, and dotted numbers that are a version, a
-    section or part of a longer number. Names, telephone numbers and IPv6 are not looked for.
+    section or part of a longer number. Four numbers all below 20 (1.1.1.1, 5.9.12.3) are more often a version or a section than
+    an address: they count where a word beside them says so (host, server, DNS, ping, from ...), or a port (1.1.1.1:53), a
+    prefix (/24) or a URL's `://`; only the resolvers 8.8.8.8, 8.8.4.4 and 9.9.9.9 count without. Names, telephone numbers and
+    IPv6 are not looked for.
     """
     data, texts = text_bytes(batch["text"])
     found = list(_found(data, *_candidates(data, texts)))
@@ -123,7 +131,7 @@ def _ip(before: str, after: str) -> tuple[str, str] | None:
     address = IPv4Address(quad)
     if any(address in block for block in PRIVATE) or NUMBERED.search(before[-24:].lower()):
         return None
-    if all(number < SMALL for number in address.packed):
+    if address not in RESOLVERS and all(number < SMALL for number in address.packed):
         near = before[-32:].lower() + " " + after[len(quad) : len(quad) + 32].lower()
         if not (ADDRESSED.search(near) or PORT.match(after, len(quad))):
             return None
