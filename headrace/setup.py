@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from threading import Thread
 
 from catalog.errors import SetupError
@@ -53,6 +54,7 @@ def prepare(kind: str) -> None:
     if kind == "test":
         need_browser()
     environment(HOME / ".venv", HOME / "requirements" / (f"{'cuda' if has_gpu() else 'cpu'}.lock"))
+    launcher(HOME / ".venv")
     if kind == "test":
         environment(HOME / ".venv-oracles", HOME / "requirements" / "oracles.lock")
     code = subprocess.run([HOME / ".venv/bin/python", "-m", "headrace.corpus"], cwd=HOME).returncode
@@ -142,6 +144,22 @@ def environment(folder: Path, lock: Path) -> None:
         install(folder, torch, f"torch from {TORCH_CPU}", "--index-url", TORCH_CPU)
     install(folder, pins, f"{len(pins)} packages")
     stamp.write_text(wanted)
+
+
+def launcher(folder: Path) -> Path:
+    """Write `bin/headrace` of an environment: the command line from any folder, with this clone first on the import path.
+
+    No `.pth` does that: executors may share this Python, and what they import is to come from `headrace ship` alone.
+    """
+    code = f"import sys; sys.path.insert(0, {str(HOME)!r}); from headrace.__main__ import main; main()"
+    text = f"#!/bin/sh\n# Made by `python -m headrace.setup`; a moved clone makes it again.\nexec {quote(str(folder / 'bin/python'))} -c {quote(code)} \"$@\"\n"
+    path = folder / "bin/headrace"
+    if not path.is_file() or path.read_text("utf-8") != text:
+        written = path.with_name(f".headrace.{os.getpid()}")
+        written.write_text(text, "utf-8")
+        written.chmod(0o755)
+        os.replace(written, path)
+    return path
 
 
 def install(folder: Path, pins: Sequence[str], about: str, *options: str, must: bool = True) -> bool:
