@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,11 @@ def entry_path(root: Path, number: int) -> Path:
 def current(root: Path) -> int:
     """Return the number of the version that counts, 0 where there is none. Raises LakeError when CURRENT is spoilt."""
     try:
-        text = (root / "CURRENT").read_text(encoding="ascii").strip()
+        text = (root / "CURRENT").read_text(encoding="ascii", errors="replace").strip()
     except FileNotFoundError:
         return 0
+    except OSError as error:
+        raise LakeError(f"{root}/CURRENT cannot be read ({error.strerror}); a lake is a folder with a file CURRENT in it") from None
     if not text.isdecimal():
         raise LakeError(f"{root}/CURRENT holds {text[:40]!r}, not a number; `headrace doctor --rebuild` makes it from the log")
     return int(text)
@@ -113,6 +116,8 @@ def recover(root: Path) -> int:
     number = current(root)
     if number == 0 and entry_path(root, 2).exists():
         raise LakeError(f"{root}: CURRENT is missing though there is a log; `headrace doctor --rebuild` makes it again")
+    if number and not (root / "commits").is_dir():
+        raise LakeError(f"{root}: commits/, the log, is gone, and no catalogue could be made again without it; put it back before you commit")
     discard(root, number)
     if number:
         _link(root, number)
@@ -203,8 +208,38 @@ def prune(root: Path, number: int) -> None:
 
 
 def entries(root: Path, upto: int | None = None) -> Iterator[Entry]:
-    """Yield the log in order, up to and including entry `upto` (all of it: None)."""
-    numbers = sorted(int(p.stem) for p in root.glob("commits/*.json") if p.stem.isdecimal())
-    for number in numbers:
+    """Yield the log in order, up to and including entry `upto` (all of it: None). Raises LakeError for an entry that is spoilt."""
+    for number in _numbers(root):
         if upto is None or number <= upto:
-            yield json.loads(entry_path(root, number).read_text(encoding="utf-8"))
+            yield _read(entry_path(root, number), number)
+
+
+def whole(root: Path, number: int) -> Iterator[Entry]:
+    """Yield every entry up to `number`, what CURRENT says (0: it is gone, the whole log counts). Raises LakeError when one is missing."""
+    numbers = _numbers(root)
+    last = number or max(numbers, default=0)
+    held = {n for n in numbers if 1 <= n <= last}
+    if numbers and len(held) < last:
+        first = islice((n for n in range(1, last + 1) if n not in held), 5)
+        more = f" and {last - len(held) - 5:,} more" if last - len(held) > 5 else ""
+        wrong = "" if last in held else ", or, if the number in CURRENT is wrong, remove CURRENT"
+        raise LakeError(
+            f"{root}: of the log's entries 1 to {last} there is no {', '.join(f'commits/{n}.json' for n in first)}{more}, "
+            f"and without them versions would be lost; put them back{wrong}; nothing was changed"
+        )
+    return entries(root, last)
+
+
+def _numbers(root: Path) -> list[int]:
+    return sorted(int(path.stem) for path in root.glob("commits/*.json") if re.fullmatch(r"[1-9][0-9]*", path.stem))
+
+
+def _read(path: Path, number: int) -> Entry:
+    try:
+        entry: Entry = json.loads(path.read_text(encoding="utf-8"))
+        if entry["number"] == number:
+            return entry
+        why = f"it is entry {entry['number']}"
+    except (KeyError, TypeError, ValueError) as error:
+        why = f"{type(error).__name__}: {error}"
+    raise LakeError(f"{path}: is no entry {number} of the log ({why}); put back the one that was written there")

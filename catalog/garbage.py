@@ -1,16 +1,25 @@
-"""What lies in a lake and no snapshot refers to: left by killed tasks, failed commits, merged locators."""
+"""What lies in a lake and no snapshot refers to: left by killed tasks, failed commits, merged locators.
 
+A receipt (`data/.../<id>.json`, `annotations/.../dup-<address>.json`) is how a later run knows that files are whole and need not
+be made again. No snapshot names it, so it stays as long as what it is about.
+"""
+
+import logging
 import os
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+log = logging.getLogger(__name__)
+
 SWEPT = ("data", "annotations", "locator")
 """The folders that commits fill. Ledger, shards, runs and models belong to other rooms and are never swept."""
 
 GRACE = 24 * 3600.0
 """Seconds that an unnamed file is left alone: a part that runs now has written files that it will commit."""
+
+RECEIPT = ".json"
 
 
 class Garbage(NamedTuple):
@@ -22,19 +31,42 @@ class Garbage(NamedTuple):
 
 
 def find(root: Path, named: Collection[str], grace: float) -> list[Garbage]:
-    """Return the files under the swept folders that are not in `named` and older than `grace` seconds, by path.
+    """Return the files under the swept folders that are not in `named`, are no receipt about them, and are older than `grace` seconds.
 
-    Symlinks are neither followed nor listed: what they point to may lie outside the lake.
+    They come by path. Symlinks are neither followed nor listed: what they point to may lie outside the lake.
     """
-    kept, now = set(named), time.time()
+    kept, folders, now = set(named), {os.path.dirname(path) for path in named}, time.time()
     found = []
     for path in _files(root):
         relative = str(path.relative_to(root))
-        state = path.lstat()
+        try:
+            state = path.lstat()
+        except FileNotFoundError:  # a part at work has given it its name
+            continue
         age = now - state.st_mtime
-        if relative not in kept and age >= grace:
+        if relative not in kept and age >= grace and not _is_receipt(relative, kept, folders):
             found.append(Garbage(relative, state.st_size, age))
     return sorted(found)
+
+
+def _is_receipt(path: str, named: set[str], folders: set[str]) -> bool:
+    """Does a file tell of something named? Under `data` of the data file beside it, under `annotations` of its folder: one run's work."""
+    stem, kind = os.path.splitext(path)
+    if kind != RECEIPT:
+        return False
+    return f"{stem}.parquet" in named or (path.startswith("annotations/") and os.path.dirname(path) in folders)
+
+
+def still_there(path: str | Path) -> bool:
+    """Is a file there, left by an earlier commit? Then it counts as young from now on, so that nobody collects it before it is named."""
+    try:
+        if time.time() - os.stat(path).st_mtime > GRACE / 2:
+            os.utime(path)
+    except FileNotFoundError:
+        return False
+    except PermissionError:  # it is another user's: the commit looks once more under the lock
+        log.debug("%s: its time cannot be set", path)
+    return True
 
 
 def _files(root: Path) -> Iterator[Path]:

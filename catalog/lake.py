@@ -61,8 +61,7 @@ class Lake:
         import duckdb
 
         self.root, self.lock_timeout = root, lock_timeout
-        self._versions = Versions(root, connect(), duckdb.Error)
-        self._reading = self._versions.reading
+        self._versions, self._errors = Versions(root, connect(), duckdb.Error), duckdb.Error
 
     @classmethod
     def open(cls, path: str | Path, *, create: bool = False, lock_timeout: float = 60.0) -> "Lake":
@@ -70,6 +69,8 @@ class Lake:
         lake = cls(Path(os.path.realpath(path)), lock_timeout)
         if set("*?[]{}'\"") & set(str(lake.root)):
             raise LakeError(f"{lake.root}: a lake's path holds no quote and none of * ? [ ] {{ }}; choose another")
+        if lake.root.exists() and not lake.root.is_dir():
+            raise LakeError(f"{path}: is a file, and a lake is a folder; name another by --lake PATH")
         if not commits.current(lake.root):
             if not create:
                 raise LakeError(f"{path}: there is no lake here; a recipe's run makes one, or name another by --lake PATH")
@@ -97,6 +98,23 @@ class Lake:
             return None if made_by_another else blank(kind, None)
 
         return self._publish(make, what)
+
+    @contextmanager
+    def _reading(self) -> "Iterator[duckdb.DuckDBPyConnection]":
+        """Give a cursor on the catalogue as it is now."""
+        with self._sound(), self._versions.reading() as db:
+            yield db
+
+    @contextmanager
+    def _sound(self) -> Iterator[None]:
+        """Say in one line that the catalogue file is spoilt, wherever the engine meets it."""
+        try:
+            yield
+        except self._errors as error:
+            if "Corrupt database file" not in str(error):
+                raise
+            why = f"{self.catalogue.name} is spoilt ({one_line(error)})"
+            raise LakeError(f"{self.root}: {why}; `headrace doctor --rebuild` makes it again from the log") from None
 
     def close(self) -> None:
         """Let go of the catalogue file."""
@@ -295,7 +313,7 @@ class Lake:
         """Commit what `make` returns (None: nothing) for the catalogue as it is under the lock. Returns warnings about views."""
         from catalog.publishing import write
 
-        with commits.hold(self.root, what, self.lock_timeout):
+        with commits.hold(self.root, what, self.lock_timeout), self._sound():
             commits.reach("locked")
             number = commits.recover(self.root)
             engine = self._versions.engine
@@ -318,6 +336,8 @@ class Lake:
         from catalog import garbage
 
         grace = garbage.GRACE if grace is None else grace
+        if not grace >= 0:
+            raise LakeError(f"a grace of {grace / 3600:g} hours is not 0 or more")
         if not apply:
             return garbage.find(self.root, self._named(), grace)
         with commits.hold(self.root, "collecting garbage", self.lock_timeout):

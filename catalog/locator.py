@@ -13,6 +13,7 @@ import polars as pl
 
 from catalog.errors import LakeError
 from catalog.files import DataFile, publish, read, temporary
+from catalog.garbage import still_there
 from catalog.ids import digest
 from catalog.rows import take
 
@@ -67,7 +68,7 @@ def _batches(files: Sequence[DataFile]) -> Iterator[list[DataFile]]:
 def _write(root: str, files: Sequence[DataFile]) -> Written:
     path = f"{FOLDER}/{digest(*(file.id for file in files))}.parquet"
     full = os.path.join(root, path)
-    if not os.path.exists(full):
+    if not still_there(full):
         frame = pl.concat([_keys(file) for file in files]).sort("key", "file", "row", "kind")
         _publish(frame, full)
     return Written(path, int(pl.scan_parquet(full).select(pl.len()).collect().item()))
@@ -95,7 +96,7 @@ def merge(db: "DuckDBPyConnection", root: str, held: Sequence[Written]) -> tuple
     """Merge the smallest MOST files into one. Returns the new file and those that it replaces."""
     old = sorted(held, key=lambda w: (w.rows, w.path))[:MOST]
     path = f"{FOLDER}/{digest(*(w.path for w in old))}.parquet"
-    if not os.path.exists(os.path.join(root, path)):
+    if not still_there(os.path.join(root, path)):
         written = temporary(os.path.join(root, path))
         listed = ", ".join("'" + os.path.join(root, w.path).replace("'", "''") + "'" for w in old)
         target = str(written).replace("'", "''")

@@ -105,7 +105,7 @@ def finish(db: "DuckDBPyConnection", root: Path, draft: Draft, take: bool, prepa
         return None
     refuse(db, draft, take)
     entry, merged = prepared.entry, prepared.merged
-    for path in (p for f in entry["files"] for p in (f["path"], *(about[1] for about in f["about"]))):
+    for path in _names(entry):
         if not (root / path).exists():
             raise LakeError(f"{path}: was removed while it was being published; run its part again")
     listed = {path for (path,) in db.execute("SELECT path FROM locator").fetchall()}
@@ -113,8 +113,16 @@ def finish(db: "DuckDBPyConnection", root: Path, draft: Draft, take: bool, prepa
     head = db.execute("SELECT head FROM dataset WHERE dataset = ?", [draft.dataset]).fetchone()
     if draft.mode == "append" and head:
         parts += [samples.Part(*part) for part in snapshots.sample_parts(db, draft.dataset, head[0])]
-    due = [list(merged[0]), merged[1]] if merged and set(merged[1]) <= listed else None
+    due = [list(merged[0]), merged[1]] if merged and set(merged[1]) <= listed and (root / merged[0].path).exists() else None
     return {**entry, "below": samples.cut(str(root), parts), "merged": due}
+
+
+def _names(entry: Entry) -> Iterator[str]:
+    """Yield the path of every file that an entry will name, but for a merge of the locator, which can wait for the next commit."""
+    for file in entry["files"]:
+        yield from (file["path"], *(about[1] for about in file["about"]))
+    for path, *_ in (*entry["samples"], *entry["locator"], *filter(None, [entry["quarantine"]])):
+        yield path
 
 
 def write(db: "DuckDBPyConnection", root: Path, number: int, entry: Entry, stats: Sequence[Stat] = ()) -> list[str]:
@@ -198,7 +206,7 @@ def rebuild(engine: "DuckDBPyConnection", root: Path, timeout: float) -> list[st
             number = commits.current(root)
         except LakeError:  # it is spoilt: the whole log counts
             number = 0
-        made = list(commits.entries(root, number or None))
+        made = list(commits.whole(root, number))
         if not made:
             raise LakeError(f"{root}: there is no log in commits/, so no catalogue can be made from it")
         newer = max(entry["format"] for entry in made)

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalog.files import DataFile, read, write_rows
+from catalog.garbage import still_there
 from catalog.ids import digest
 from catalog.rows import Rows, stack, take
 
@@ -99,7 +100,7 @@ def write_part(
     """
     part = digest("sample", str(count), str(most), str(below), *(file.id for file in files))
     path = f"{folder}/{part}.parquet"
-    if not os.path.exists(os.path.join(root, path)):
+    if not still_there(os.path.join(root, path)):
         _write_documents(os.path.join(root, path), files, below, count, most)
     found = pq.ParquetFile(os.path.join(root, path))
     ours = found.metadata.metadata or {}
@@ -153,7 +154,7 @@ def _family(root: str, folder: str, documents: Part, files: Sequence[DataFile], 
     addresses = [next((a.address + a.path for a in file.annotations if a.family == family), "") for file in files]
     path = f"{folder}/{documents.part}.{family}-{digest(*addresses)}.parquet"
     full = os.path.join(root, path)
-    if not os.path.exists(full):
+    if not still_there(full):
         where = pl.read_parquet(os.path.join(root, documents.path), columns=["sample_file", "sample_row"])
         by_file = {str(key[0]): rows["sample_row"].to_numpy() for key, rows in where.group_by("sample_file")}
         none = np.empty(0, np.int64)

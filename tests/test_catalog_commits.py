@@ -142,3 +142,68 @@ def test_the_log_rebuilds_a_lake_whose_current_is_gone(root):
     assert rebuild(root) == []
     with Lake.open(root) as lake:
         assert everything(lake) == before and count(lake, "data.web") == 20
+
+
+@pytest.mark.parametrize(("gone", "said"), [((2,), "commits/2.json,"), ((1, 3), "commits/1.json, commits/3.json,"), ((4,), "commits/4.json,.*remove CURRENT")])
+@pytest.mark.parametrize("current", [True, False])
+def test_a_log_with_a_hole_is_not_rebuilt(root, gone, said, current):
+    with Lake.open(root) as lake:
+        for name in ("second", "third"):
+            lake.commit(draft([data_file(root, "web", name, 20)], key=name, mode="append"))
+        before = everything(lake)
+    for number in gone:
+        (root / "commits" / f"{number}.json").rename(root / f"{number}.kept")
+    if not current:
+        (root / "CURRENT").unlink()
+    if current or gone != (4,):  # without CURRENT nobody can tell that the log went on
+        with pytest.raises(LakeError, match=f"of the log's entries 1 to 4 there is no {said}.*; nothing was changed"):
+            rebuild(root)
+        assert not (root / "catalog-5.duckdb").exists() and (root / "catalog-4.duckdb").exists()
+    for number in gone:
+        (root / f"{number}.kept").rename(root / "commits" / f"{number}.json")
+    assert rebuild(root) == []
+    with Lake.open(root) as lake:
+        assert everything(lake) == before
+
+
+def test_what_lies_beyond_current_is_no_part_of_the_log(root):
+    with Lake.open(root) as lake:
+        before, number = everything(lake), lake.version
+    (root / "commits" / f"{number + 3}.json").write_text("{}")
+    assert rebuild(root) == []
+    with Lake.open(root) as lake:
+        assert everything(lake) == before and lake.version == number + 1
+    assert not (root / "commits" / f"{number + 3}.json").exists()
+
+
+@pytest.mark.parametrize(("text", "why"), [('{"numb', "JSONDecodeError"), ("[]", "TypeError"), ('{"number": 7}', "it is entry 7")])
+def test_a_spoilt_entry_of_the_log_is_said_in_one_line(root, text, why):
+    (root / "commits" / "2.json").write_text(text)
+    with pytest.raises(LakeError, match=rf"commits/2.json: is no entry 2 of the log \({why}"):
+        rebuild(root)
+
+
+def test_nothing_is_committed_where_the_log_is_gone(root):
+    (root / "commits").rename(root / "away")
+    with Lake.open(root) as lake:
+        with pytest.raises(LakeError, match="commits/, the log, is gone.*put it back before you commit"):
+            lake.record({"train_metric": [{"step": 1}]}, "r")
+        assert lake.snapshot("web").rows == 20
+    with pytest.raises(LakeError, match="there is no lake here, not even its log"):
+        rebuild(root)
+
+
+def test_a_spoilt_catalogue_is_said_wherever_it_is_met(root):
+    """A block in the middle of the file may be met by a question alone, when the lake was opened long ago."""
+    file, said = (root / "catalog.duckdb").resolve(), []
+    whole = file.read_bytes()
+    file.chmod(0o644)
+    for at in range(12288 + 64, len(whole), 16384):  # three headers, then blocks
+        file.write_bytes(whole[:at] + b"\xff" * 64 + whole[at + 64 :])
+        try:
+            with Lake.open(root) as lake:
+                lake.snapshot("web")
+        except LakeError as error:
+            said.append(str(error))
+    assert any("catalog-2.duckdb is spoilt (IO Error: Corrupt" in line for line in said)
+    assert all("`headrace doctor --rebuild` makes it" in line and "\n" not in line for line in said)

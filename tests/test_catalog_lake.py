@@ -325,6 +325,17 @@ def test_lakes_that_cannot_be_opened(tmp_path, lake):
     current.write_text("9")
     with pytest.raises(LakeError, match=r"catalog-9.duckdb cannot be read .*`headrace doctor --rebuild`"):
         Lake.open(lake.root)
+    current.write_bytes(b"\xff\xfe")
+    with pytest.raises(LakeError, match="not a number; `headrace doctor --rebuild`"):
+        Lake.open(lake.root)
+    current.unlink()
+    current.mkdir()
+    with pytest.raises(LakeError, match="CURRENT cannot be read .*a lake is a folder with a file CURRENT in it"):
+        Lake.open(lake.root)
+    (tmp_path / "file").touch()
+    for create in (False, True):
+        with pytest.raises(LakeError, match="file: is a file, and a lake is a folder; name another by --lake PATH"):
+            Lake.open(tmp_path / "file", create=create)
 
 
 def test_a_newer_lake_is_refused_and_an_older_one_brought_up(lake, monkeypatch):
@@ -355,22 +366,6 @@ def test_a_full_disk_publishes_nothing(lake, monkeypatch):
             lake.commit(draft([file]))
     assert lake.version == number and sorted(p.name for p in lake.root.glob("catalog-*")) == ["catalog-1.duckdb"]
     assert lake.commit(draft([file])).version == 1
-
-
-def test_garbage_is_what_no_snapshot_names(tmp_path, lake):
-    file = data_file(lake.root, "web", "a")
-    lake.commit(draft([file]))
-    stray, outside = data_file(lake.root, "web", "stray"), tmp_path / "outside.parquet"
-    outside.write_text("mine")
-    os.symlink(outside, lake.root / "data" / "link.parquet")
-    (lake.root / "ledger").mkdir()
-    (lake.root / "ledger" / "part.jsonl").write_text("{}")
-    assert lake.gc() == []  # all of it is younger than a day: a part that runs now may be about to name it
-    assert [g.path for g in lake.gc(grace=0)] == [stray.path] and Path(stray.full_path).exists()
-    assert [g.path for g in lake.gc(apply=True, grace=0)] == [stray.path]
-    assert not Path(stray.full_path).exists() and outside.exists() and (lake.root / "ledger" / "part.jsonl").exists()
-    assert lake.gc(grace=0) == [] and lake.query("SELECT * FROM data.web").num_rows == 50
-    assert lake.query("SELECT * FROM sample.web").num_rows == 50 and len(lake.locate("h1.example")) == 10
 
 
 def test_new_policy_and_new_stage_keep_the_rest(lake):
