@@ -10,7 +10,7 @@ from typing import Any
 
 from catalog.errors import InputError, RecipeError, near
 from catalog.predicates import parse
-from catalog.stage import HOUSE, Bound, bind, find
+from catalog.stage import HOUSE, Bound, bind, find, load
 from catalog.written import DATASET, Lines, known, line_of, listed, shaped, share, size, word
 
 SECTIONS = ("ingest", "curate", "synth", "mix", "train", "eval")
@@ -252,6 +252,7 @@ def _train(name: str, body: Given, lines: Lines, folder: Path) -> Part:
         raise RecipeError(f"{where}train.{name} needs act: pretrain, sft or dpo")
     knobs = {key: body[key] for key in body if key not in TRAIN}
     bound = bind(find("trainer", f"{body['act']}.act", lines.where("train", name, "act")), knobs, where)
+    load("trainer.knobs:check")(bound.knobs, f"{where}train.{name}: ")
     if ("mix" in body) == ("on" in body):
         raise RecipeError(f"{where}train.{name} needs either mix: or on:")
     if "from" not in body and "model" not in body:

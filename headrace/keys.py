@@ -17,7 +17,7 @@ from catalog.lake import Lake
 from catalog.parts import Part, inputs, policy_names
 from catalog.recipe import Recipe
 from headrace.done import dataset, finished, models, rows
-from trainer.knobs import check, lasting
+from trainer.knobs import lasting
 
 
 def part_keys(
@@ -28,7 +28,6 @@ def part_keys(
     Parts in `force` that are done get a key of their own, `<key>-2` and so on, to be done again. `only` names the parts that
     will be looked at (none: all). Where the lake holds another key in a part's place, adopted or forced, that one is meant.
     """
-    check_acts(recipe)
     chosen = {part.id for part in recipe.select(only)}
     instead = stand_ins(lake)
     keys: dict[str, str] = {}
@@ -44,13 +43,6 @@ def part_keys(
         again = part.id in force and finished(lake, meant[-1])
         keys[part.id] = f"{keys[part.id]}-{len(meant) + 1}" if again else meant[-1]
     return keys
-
-
-def check_acts(recipe: Recipe) -> None:
-    """Raise RecipeError, with the part's line, for a knob of an act whose value it cannot use."""
-    for part in recipe.parts:
-        if part.section == "train":
-            check(part.bound[0].knobs, f"{recipe.path}:{part.line}: {part.id}: ")
 
 
 def _lasting(part: Part) -> Part:

@@ -13,7 +13,7 @@ from catalog.lake import Lake
 from catalog.parts import Part, inputs
 from catalog.recipe import Recipe, load
 from headrace.done import finished, stands
-from headrace.keys import check_acts, part_keys
+from headrace.keys import part_keys
 from headrace.tables import table
 from trainer.presets import PRESETS
 
@@ -31,7 +31,6 @@ TRAIN_BYTES_A_PARAMETER = 16 + 3 * 12
 def show_plan(recipe_path: str, settings: tuple[str, ...], limit: int | None, lake_path: str | None, as_json: bool) -> None:
     """Print one row a part, what is done, and what the rest needs."""
     recipe = load(recipe_path, settings, lake_path)
-    check_acts(recipe)
     lake = Lake.open(recipe.lake) if (Path(recipe.lake) / "CURRENT").is_file() else None
     rows = parts(recipe, lake, limit)
     disk = sum(row["disk_mb"] for row in rows if row["state"] != "done")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -61,6 +62,16 @@ def test_public_addresses_are_found(address: str) -> None:
     ],
 )
 def test_what_is_no_public_address_is_left(text: str) -> None:
+    assert found(text) == []
+
+
+@pytest.mark.parametrize("text", ["Send it to 8.8.8.8 or 8.8.4.4.", "we use 9.9.9.9 here, nameserver 1.1.1.1", "1.1.1.1:53 and 1.0.0.1/24 answer 5.9.12.3:443"])
+def test_small_addresses_count_where_they_can_be_no_version(text: str) -> None:
+    assert found(text) == re.findall(r"[0-9]+(?:\.[0-9]+){3}", text)
+
+
+@pytest.mark.parametrize("text", ["see 1.1.1.1 and 1.1.0.0", "(EC 1.1.1.1)", "up to 1.0.0.1 of it", "1.2.3.4 Scope", "version 8.8.8.8, section 9.9.9.9"])
+def test_small_numbers_alone_are_no_address(text: str) -> None:
     assert found(text) == []
 
 
