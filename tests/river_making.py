@@ -114,7 +114,7 @@ LOWER = """synth:
   qa: {from: corpus, write: questions.grounded, model: smollm2-135m-instruct, limit: 16, at_least: 1}
   prefs: {from: qa, write: pairs.likelihood, model: smollm2-135m-instruct, at_least: 1}
 mix:
-  base: {from: corpus, tokenizer: {train: {vocab: 512}}, context: 64, budget: 7680, hold_out: 10%, weights: {web: .6, reference: .4}}
+  base: {from: corpus, tokenizer: {train: {vocab: 512}}, context: 192, budget: 23040, hold_out: 10%, weights: {web: .6, reference: .4}}
 train:
   base:  {act: pretrain, mix: base, model: tiny, precision: fp32, save_every: 2, threads: 1}
   chat:  {act: sft, from: base, on: {chats: 1}, steps: 4, batch: 2, precision: fp32, threads: 1}
