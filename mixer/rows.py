@@ -136,7 +136,7 @@ def _reasons(lost: pl.DataFrame, name: str) -> str:
 def _mend(frame: pl.DataFrame, name: str, lost: pl.DataFrame) -> str:
     long = frame.filter((pl.col("dataset") == name) & pl.col("doc_id").is_in(lost.filter(pl.col("reason") == "too_long")["doc_id"].to_list()))
     least = long.group_by("doc_id").agg(pl.col("tokens").max())["tokens"].min()  # a pair has two sides, and both must fit
-    return f"; set context: {least} or more" if long.height else ""
+    return f"; set context: {int(least)} or more" if long.height else ""  # type: ignore[arg-type]
 
 
 def _rows(documents: pl.DataFrame, kind: str, context: int) -> tuple[pl.DataFrame, Any]:
