@@ -110,10 +110,8 @@ def _facts(recipe: Recipe, lake: Lake) -> list[Row]:
         ]
     for name in published(recipe, lake, "synth"):
         found.append({"name": f"rows kept of {name}", "value": lake.snapshot(name).kept})
-    for row in evaluations(lake, recipe):
-        if row["domain"] == "all":
-            found.append({"name": f"bits per byte, {row['of']}", "value": row["bits_per_byte"]})
-    return found
+    over_all = next((row for row in evaluations(lake, recipe) if row["domain"] == "all"), {})
+    return found + [{"name": f"bits per byte, {of}", "value": value} for of, value in over_all.items() if of != "domain"]
 
 
 def _samples(recipe: Recipe, lake: Lake) -> list[Row]:
@@ -171,10 +169,13 @@ def trained(lake: Lake, recipe: Recipe) -> list[Row]:
 
 
 def evaluations(lake: Lake, recipe: Recipe) -> list[Row]:
-    """Held-out bits per byte, latest of each: the untrained model, the unigram table, the trained models."""
+    """Held-out bits per byte by domain, latest of each: the untrained model, the unigram table, the trained models in order."""
     names = [part.name for part in recipe.parts if part.section in ("train", "eval")]
-    latest = {(r["of"], r["domain"]): r for r in rows(lake, "eval_result") if r["model"] in names and r["task"] == "bits_per_byte"}
-    return [{"of": r["of"], "domain": r["domain"], "bits_per_byte": r["value"], "bytes": r["bytes"]} for r in latest.values()]
+    found = [r for r in rows(lake, "eval_result") if r["model"] in names and r["task"] == "bits_per_byte"]
+    latest = {(r["domain"], r["of"]): r["value"] for r in sorted(found, key=lambda r: r["recorded"])}
+    columns = sorted({of for _, of in latest}, key=lambda of: ("untrained", "unigram", *names).index(of))
+    domains = sorted({domain for domain, _ in latest}, key=lambda domain: (domain != "all", domain))
+    return [{"domain": domain, **{of: latest.get((domain, of)) for of in columns}} for domain in domains]
 
 
 def sample(lake: Lake, recipe: Recipe) -> Row | None:
