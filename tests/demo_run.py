@@ -37,6 +37,8 @@ class Said:
     err: str
     silent: float = 0.0
     """The longest that it said nothing on stderr, in seconds, where somebody listened."""
+    broken: str = ""
+    """What ended that silence."""
 
 
 def headrace(*arguments: str | Path, cwd: Path | None = None, timeout: float = 120, **environment: str) -> Said:
@@ -68,5 +70,5 @@ def listened(command: list[str], timeout: float, environment: dict[str, str]) ->
         deadline.cancel()
         out.seek(0)
         told = out.read().decode()
-    gaps = [after - before for (before, _), (after, _) in pairwise(heard)]
-    return Said(run.returncode, told, b"".join(said for _, said in heard).decode(errors="replace"), max(gaps, default=0.0))
+    silent, broken = max(((after - before, said) for (before, _), (after, said) in pairwise(heard)), default=(0.0, b""))
+    return Said(run.returncode, told, b"".join(said for _, said in heard).decode(errors="replace"), silent, broken.decode(errors="replace"))

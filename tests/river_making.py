@@ -278,9 +278,10 @@ def tables(lake: Path, datasets: Sequence[str] = ()) -> dict[str, pa.Table]:
     """
     with Lake.open(lake) as opened, opened.attached() as db:
         asked = {f"{schema}.{name}": f'SELECT * FROM {schema}."{name}"' for name in datasets or opened.datasets() for schema in ("data", "audit", "stats")}
-        compared = {name: columns for name, columns in COMPARED.items() if opened.has_table(name) and (name in OF_DATASETS or not datasets)}
-        only = f" WHERE dataset IN {tuple(datasets)}" if datasets else ""
-        asked |= {name: f"SELECT {columns} FROM {name}{only}" for name, columns in compared.items()}
+        there = {row[0] for row in db.execute("SELECT table_name FROM information_schema.tables").fetchall()}
+        compared = {name: columns for name, columns in COMPARED.items() if name in there and (name in OF_DATASETS or not datasets)}
+        only = {name: f" WHERE {whose} IN {tuple(datasets)}" if datasets else "" for name, whose in OF_DATASETS.items()}
+        asked |= {name: f"SELECT {columns} FROM {name}{only.get(name, '')}" for name, columns in compared.items()}
         return {name: db.execute(select).to_arrow_table() for name, select in asked.items()}
 
 
@@ -301,8 +302,8 @@ COMPARED = {
     "eval_result": "* EXCLUDE (run, recorded)",
 }
 """What two lakes of one recipe have in common, by table."""
-OF_DATASETS = {"data_file", "annotation", "funnel", "quarantine"}
-"""Tables whose rows are about one dataset each."""
+OF_DATASETS = {"data_file": "split_part(path, '/', 2)", "annotation": "split_part(path, '/', 2)", "funnel": "dataset", "quarantine": "dataset"}
+"""Tables whose rows are about one dataset each, and what says which."""
 
 
 def differences(ours: dict[str, pa.Table], theirs: dict[str, pa.Table]) -> dict[str, int]:
