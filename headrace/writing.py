@@ -4,6 +4,7 @@ from typing import Any
 
 from catalog.files import Annotation, DataFile, Draft
 from catalog.parts import Part
+from catalog.progress import Meter
 from headrace.child import Work
 from headrace.done import model_folder, models, source
 from headrace.masked import batches
@@ -46,7 +47,10 @@ def _desk(part: Part, work: Work) -> Desk:
     name = str(part.given.get("model", "smollm2-135m-instruct"))
     held = work.held.get(f"desk {name}")
     if held is None:
-        held = work.held[f"desk {name}"] = Desk(model_folder(work.lake, name) if name in models(work.lake) else name, work.lake.root)
+        with Meter(f"{part.id}: opening {name}", 1, "models"):  # the first time it is unpacked and saved into the lake
+            held = Desk(model_folder(work.lake, name) if name in models(work.lake) else name, work.lake.root)
+            assert held.tokenizer, "every request needs it, and its library takes seconds to come"
+        work.held[f"desk {name}"] = held
     found: Desk = held
     return found
 
