@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 EVERY = 4.0
 """Seconds between two lines where stderr is no terminal: silence never lasts longer than 5."""
+WRITING = threading.Lock()
+"""The file is written by who counts and by the clock of every meter that is open."""
 
 
 class Meter:
@@ -76,8 +78,9 @@ class Meter:
         if self._file:
             state = {"label": self.label, "done": self.done, "total": self.total, "unit": self.unit, "rate": self.rate, "note": self.note, "at": time.time()}
             written = Path(f"{self._file}.{os.getpid()}")
-            written.write_text(json.dumps(state), encoding="utf-8")
-            written.replace(self._file)
+            with WRITING:
+                written.write_text(json.dumps(state), encoding="utf-8")
+                written.replace(self._file)
 
     def close(self) -> None:
         """Stop counting."""
