@@ -68,8 +68,11 @@ DOCUMENT = pa.schema(
         ("media", MEDIA),
         ("modality", pa.string()),
         ("gen", GEN),
+        ("lang", pa.string()),
+        ("confidence", pa.float32()),
     ]
 )
+"""One document. `lang` is the language that it declares (BCP 47), `confidence` how sure the extractor is of its text, 0 to 1; NULL where there is neither."""
 CHAT = pa.schema([*DOCUMENT, pa.field("messages", MESSAGES)])
 PAIR = pa.schema(
     [

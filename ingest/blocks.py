@@ -37,7 +37,7 @@ class Blocks(NamedTuple):
 
     segments: int32 [segments, 4]: start and end in bytes, block, kind. blocks: int32 [blocks, 4]: tag, depth, node, offset.
     masks: uint64 [blocks, 3]: class words of the nearest three elements, of all elements above but html and body, and tags above.
-    parents: int32 [nodes]: the element above each element, smaller than its own number; 0 is the page.
+    parents: int32 [nodes]: the element above each element, smaller than its own number; 0 is the page. tags: int32 [nodes].
     title: start and end of the first title's text, 0, 0 where there is none. depth: of the deepest element.
     """
 
@@ -45,6 +45,7 @@ class Blocks(NamedTuple):
     blocks: Ints
     masks: Masks
     parents: Ints
+    tags: Ints
     title: tuple[int, int]
     depth: int
 
@@ -52,8 +53,8 @@ class Blocks(NamedTuple):
 def scan(page: bytes) -> Blocks:
     """Return the text blocks of a page in UTF-8."""
     found = _scan(np.frombuffer(page + PADDING, np.uint8), len(page))
-    segments, blocks, masks, parents, title_start, title_end, depth = found
-    return Blocks(segments, blocks, masks, parents, (title_start, title_end), depth)
+    segments, blocks, masks, parents, tags, title_start, title_end, depth = found
+    return Blocks(segments, blocks, masks, parents, tags, (title_start, title_end), depth)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -62,7 +63,7 @@ def _lower(byte: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _words(data: Bytes, start: int, end: int) -> np.uint64:
+def words_in(data: Bytes, start: int, end: int) -> np.uint64:
     """The class words that stand anywhere between two offsets, as bits."""
     bits = np.uint64(0)
     for i in range(start, end):
@@ -166,7 +167,7 @@ def _attributes(data: Bytes, at: int, size: int) -> tuple[np.uint64, bool, int]:
         end = at
         first, last, at = _value(data, at, size)
         if _is(data, start, end, b"class") or _is(data, start, end, b"id") or _is(data, start, end, b"role") or _is(data, start, end, b"itemprop"):
-            bits |= _words(data, first, last)
+            bits |= words_in(data, first, last)
         elif _is(data, start, end, b"hidden") or (_is(data, start, end, b"style") and _hides(data, first, last)):
             hidden = True
     return bits, hidden, min(at + 1, size)
@@ -247,6 +248,7 @@ class _Pages(NamedTuple):
     blocks: Ints
     masks: Masks
     parents: Ints
+    elements: Ints
     tags: Ints
     stack: Ints
     bits: Masks
@@ -316,7 +318,7 @@ def _open(into: _Pages, data: Bytes, tag: int, name: int, words: np.uint64, hidd
     into.bits[top, 0] = np.uint64(0) if wrapper else words
     into.bits[top, 1] = into.bits[above, 1] | into.bits[top, 0]
     into.bits[top, 2] = into.bits[above, 2] | (np.uint64(1) << np.uint64(tag) if tag < BITS else np.uint64(0))
-    into.parents[state[NODES]] = into.stack[above, NODE]
+    into.parents[state[NODES]], into.elements[state[NODES]] = into.stack[above, NODE], tag
     state[NODES] += 1
     state[TOP] = top
     state[DEPTH] = max(state[DEPTH], top)
@@ -324,14 +326,14 @@ def _open(into: _Pages, data: Bytes, tag: int, name: int, words: np.uint64, hidd
 
 
 @numba.njit(cache=True, nogil=True)
-def _scan(data: Bytes, size: int) -> tuple[Ints, Ints, Masks, Ints, int, int, int]:
+def _scan(data: Bytes, size: int) -> tuple[Ints, Ints, Masks, Ints, Ints, int, int, int]:
     marks = 0
     for i in range(size):
         marks += data[i] == LT
     most = 2 * marks + 2  # for each `<` the text before it, and one more for `<br>` or where it is text itself
     into = _Pages(
         np.empty((most, 4), np.int32), np.empty((most, 4), np.int32), np.empty((most, 3), np.uint64), np.zeros(marks + 2, np.int32),
-        np.zeros(DEEPEST, np.int32), np.zeros((DEEPEST, 4), np.int32), np.zeros((DEEPEST, 3), np.uint64), np.zeros(8, np.int64),
+        np.zeros(marks + 2, np.int32), np.zeros(DEEPEST, np.int32), np.zeros((DEEPEST, 4), np.int32), np.zeros((DEEPEST, 3), np.uint64), np.zeros(8, np.int64),
     )  # fmt: skip
     state = into.state
     state[FRESH], state[NODES] = 1, 1
@@ -353,5 +355,5 @@ def _scan(data: Bytes, size: int) -> tuple[Ints, Ints, Masks, Ints, int, int, in
             at = end
         else:
             at = _open(into, data, tag, name, words, hidden, end, size)
-    n, m = state[SEGMENTS], state[BLOCKS]
-    return into.segments[:n], into.blocks[:m], into.masks[:m], into.parents[: state[NODES]], state[TITLE_START], state[TITLE_END], state[DEPTH]
+    n, m, nodes = state[SEGMENTS], state[BLOCKS], state[NODES]
+    return into.segments[:n], into.blocks[:m], into.masks[:m], into.parents[:nodes], into.elements[:nodes], state[TITLE_START], state[TITLE_END], state[DEPTH]

@@ -48,8 +48,8 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
     for name in labels:
         if name in STATEFUL:
             return data.decode(name, "replace"), name
-    if _is_utf8(data):
-        return data.decode("utf-8", "replace"), "utf-8"
+    if (text := _utf8(data)) is not None:
+        return text, "utf-8"
     for name in labels:
         text = _decoded(data, name)
         if text is not None and not (name in ("cp1252", "cp1254") and _is_foreign(text)):
@@ -77,14 +77,14 @@ def _codec(label: str | None) -> str | None:
     return WIDER.get(info.name, info.name)
 
 
-def _is_utf8(data: bytes) -> bool:
-    """Whether the bytes are UTF-8, but for a character cut at the end and a stray byte among many good ones."""
+def _utf8(data: bytes) -> str | None:
+    """The text where the bytes are UTF-8, but for a character cut at the end and a stray byte among many good ones."""
     try:
-        data.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
+        text = data.decode("utf-8", "replace")
         cut = error.reason == "unexpected end of data" and error.end >= len(data) - 3
-        return cut or data.decode("utf-8", "replace").count("\ufffd") <= STRAY_SHARE * _high(data)
-    return True
+        return text if cut or text.count("\ufffd") <= STRAY_SHARE * _high(data) else None
 
 
 def _decoded(data: bytes, name: str) -> str | None:

@@ -1,59 +1,60 @@
-"""HTML to text: the one door to trafilatura.
+"""HTML to text with a tree: the one door to trafilatura, for pages whose blocks leave doubt and for who wants the best of every page.
 
 `extract` takes hostile bytes and may hang or die of them, so it is run in a `catalog.worker.Worker`, by name:
 `Worker("ingest.html:extract")`. Nothing else imports this module, and the processes that read WARC files stay light.
 
-How it is asked was chosen by measuring (docs/ingest.md): first its rules alone, for precision; where they find little, its
-balanced mode with second opinions (readability, jusText), which costs half as much again. Its own de-duplication is off:
-that is a decision made later, which can be asked about.
+Two opinions are joined. trafilatura is asked for precision, and where that finds little for balance; its words are found again in the page's
+blocks by alignment. A block that it took stays unless the trees of `ingest.choice` are sure that it is none, and one that it
+left comes back where they are sure that it is: the bounds were tuned on the gold pages (docs/ingest.md).
+Its own de-duplication is off: that is a decision made later, which can be asked about.
 """
 
-import contextlib
 import re
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import trafilatura
 from htmldate import find_date
 from lxml import etree
 from lxml.html import HtmlElement
-from trafilatura.metadata import examine_meta, extract_meta_json, extract_title
 from trafilatura.settings import Document
 from trafilatura.utils import load_html
 from trafilatura.xml import xmltotxt
 
-from ingest import licenses
-from ingest.charset import decode
+from ingest.about import about
+from ingest.align import shares
+from ingest.choice import LIKELY, Trees
+from ingest.fast import MAX_BYTES, Reading, read
+from ingest.plain import render
 
-MAX_BYTES = 16 << 20
 MAX_ELEMENTS = 200_000
-ENOUGH = 800
-"""Characters under which the rules alone are not the last word: 14 % of the gold pages, 40 % of the demo's rough ones."""
 MAX_DEPTH = 250
 """Elements inside elements. Real pages stay under 100; libxml2 and trafilatura's recursion give up somewhere beyond."""
+ENOUGH = 800
+"""Characters under which its precision is not the last word: 14 % of the gold pages, 40 % of the demo's rough ones."""
+SURE_OF_NOT, SURE_OF = 0.15, 0.92
+"""A block that trafilatura took goes below the first probability; one that it left comes above the second."""
 DEEP = etree.XPath(f"boolean(//*[not(*)][count(ancestor::*) > {MAX_DEPTH}])")
 COUNT = etree.XPath("count(//*)")
-LICENSED = etree.XPath(
-    "//a[contains(concat(' ', normalize-space(@rel), ' '), ' license ')]/@href | //link[@rel = 'license']/@href"
-    " | //meta[contains(@name, 'rights') or contains(@name, 'license') or @property = 'og:license']/@content"
-    " | //footer//a/@href | //*[contains(@class, 'footer') or contains(@id, 'footer')]//a/@href"
-)
-LICENSED_JSON = re.compile(r'"license"\s*:\s*"([^"]{8,200})"')
 
 
-def extract(page: bytes, *, url: str = "", charset: str | None = None, day: str | None = None) -> dict[str, Any]:
+def extract(page: bytes, *, url: str = "", charset: str | None = None, day: str | None = None, trees: Trees | None = None) -> dict[str, Any]:
     """Return the text of a page and what it says of itself, or why there is none.
 
-    `text` is the main text: a paragraph a line, headings as `#`, items as `- `, rows as `| a | b |`. With it go title, author,
-    date (ISO), license (SPDX), language (as declared) and the encoding found. Otherwise `refused` is the reason: `too_large`,
-    `wrong_charset`, `not_html`, `too_many_elements`, `too_deep`, `no_text`. `charset` comes from the HTTP header; no date is
-    later than `day`, the day of capture, so that the answer does not depend on when it is asked for.
+    `text` is the main text: a paragraph a line, headings as `#`, items as `- `, rows as `| a | b |`, code in fences. With it go title,
+    author, date (ISO), license (SPDX), language (as declared), the encoding found, and `confidence`: 1 less the share of the words in
+    doubt. Otherwise `refused` is the reason: `too_large`, `wrong_charset`, `not_html`, `too_many_elements`, `too_deep`, `no_text`.
+    `charset` comes from the HTTP header; no date is later than `day`, the day of capture, so that the answer does not depend on
+    when it is asked for.
     """
     if len(page) > MAX_BYTES:
         return {"refused": "too_large", "error": f"{len(page)} bytes"}
     try:
-        markup, encoding = decode(page, charset)
+        said = read(page, charset, trees)
     except UnicodeError as error:
         return {"refused": "wrong_charset", "error": str(error)}
+    markup = said.page.decode("utf-8", "replace")
     tree = load_html(markup)
     if tree is None:
         return {"refused": "not_html", "error": "no tree can be made of it"}
@@ -62,44 +63,46 @@ def extract(page: bytes, *, url: str = "", charset: str | None = None, day: str 
         return {"refused": "too_many_elements", "error": str(size)}
     if DEEP(tree):
         return {"refused": "too_deep", "error": f"more than {MAX_DEPTH} elements inside each other"}
-    text = _text(tree, url, rules_alone=True)
-    if len(text) < ENOUGH:
-        text = _text(tree, url, rules_alone=False) or text
+    text, confidence = text_of(said, tree, url)
     if not text:
         return {"refused": "no_text", "error": "no main text was found"}
-    return {"text": text, "charset": encoding, **_about(tree, markup, url, day)}
+    found = about(said.page, said.found, said.words, url=url, day=day)
+    if not found["date"]:
+        found["date"] = find_date(tree, original_date=True, extensive_search=False, url=url or None, max_date=day)
+    return {"text": text, "charset": said.encoding, "confidence": confidence, **found}
+
+
+def warm() -> None:
+    """Do each thing once, so that what is compiled at its first call is."""
+    extract(b"<html><head><title>A page</title></head><body><article><h1>A page</h1><p>" + b"Some words of prose, enough of them. " * 40 + b"</p></article></body></html>")
+
+
+def text_of(said: Reading, tree: HtmlElement, url: str = "") -> tuple[str, float]:
+    """Return a page's text by both opinions, and the confidence in it."""
+    theirs = _text(tree, url, rules_alone=True)
+    if len(theirs) < ENOUGH:
+        theirs = _text(tree, url, rules_alone=False) or theirs
+    share = shares(said.found, said.page, theirs)
+    if share is None:
+        return theirs, 0.0
+    taken = share > LIKELY
+    chosen = np.where(taken, said.probable > SURE_OF_NOT, said.probable > SURE_OF)
+    text = render(said.found, said.page, chosen)
+    if len(text.split()) < len(theirs.split()) / 2:          # what it read is not in the blocks: a frame, a text in a script
+        return theirs, 0.0
+    return text, _confidence(said, taken, chosen)
+
+
+def _confidence(said: Reading, taken: npt.NDArray[np.bool_], chosen: npt.NDArray[np.bool_]) -> float:
+    """1 less the words in doubt by half of both opinions, as a share of the words chosen."""
+    probable = (said.probable + taken) / 2
+    wrong = np.where(chosen, 1 - probable, probable)
+    return round(max(0.0, 1 - float((said.words * wrong).sum() / max((said.words * chosen).sum(), 20.0))), 3)
 
 
 def _text(tree: HtmlElement, url: str, *, rules_alone: bool) -> str:
-    """The main text; `tree` is left as it is."""
-    found = trafilatura.bare_extraction(tree, url=url or None, fast=rules_alone, favor_precision=rules_alone, include_comments=False)
+    """trafilatura's main text; `tree` is left as it is."""
+    found = trafilatura.bare_extraction(tree, url=url or None, favor_precision=rules_alone, include_comments=False)
     if not isinstance(found, Document) or found.body is None:
         return ""
-    for head in found.body.iter("head"):
-        level = (head.get("rend") or "h2")[1:]
-        head.text = f"{'#' * (int(level) if level in '123456' else 2)} {(head.text or '').lstrip()}"
     return re.sub(r"[ \t]+\n", "\n", str(xmltotxt(found.body, False))).strip()
-
-
-def _about(tree: HtmlElement, markup: str, url: str, day: str | None) -> dict[str, Any]:
-    """What the page says of itself in its head and in JSON-LD; the cheap part of trafilatura's metadata."""
-    about = examine_meta(tree)
-    with contextlib.suppress(Exception):  # its JSON reader trips over odd types; what the head says stands
-        about = extract_meta_json(tree, about)
-    date = find_date(tree, original_date=True, extensive_search=False, url=url or None, max_date=day)
-    title = about.title or extract_title(tree)
-    return {
-        "title": _line(title, 500), "author": _line(about.author, 200), "date": date, "license": _license(tree, markup),
-        "language": _line(tree.get("lang") or tree.get("{http://www.w3.org/XML/1998/namespace}lang"), 20),
-    }  # fmt: skip
-
-
-def _line(said: str | None, most: int) -> str | None:
-    return " ".join(said.split())[:most] or None if said else None
-
-
-def _license(tree: HtmlElement, markup: str) -> str | None:
-    if "creativecommons.org" not in markup:
-        return None
-    said = [str(href) for href in LICENSED(tree)] + LICENSED_JSON.findall(markup)
-    return next((name for link in said if (name := licenses.of_link(link))), None)

@@ -1,6 +1,6 @@
 """WARC files, as crawls leave them: the pages of their responses as text, each with its place in the file.
 
-HTML goes to the extractor, in a process of its own; plain text (a response's, or a WET file's conversion) stands as it is.
+HTML that is plain is read here; what leaves doubt goes to the extractor, in a process of its own. Plain text (a response's, or a WET file's conversion) stands as it is.
 What is neither, or has a fault, is Refused with the reason and the offset, and the rest goes on.
 """
 
@@ -14,8 +14,10 @@ from typing import Any
 from fastwarc import WarcRecord, WarcRecordType
 from fastwarc.stream_io import BrotliReader, ZstdReader
 
+from catalog.errors import InputError
 from catalog.stage import Refused, source
 from catalog.worker import Failure, Worker
+from ingest import fast
 from ingest.charset import decode
 from ingest.records import Frame, frames
 from ingest.shapes import naive
@@ -23,6 +25,7 @@ from ingest.shapes import naive
 EXTRACTOR = "ingest.html:extract"                            # by name: trafilatura is imported in the worker alone
 MAX_PAGE = 16 << 20
 """Bytes of a page at most, its content encoding undone."""
+MODES = ("fast", "accurate")
 HTML = ("text/html", "application/xhtml+xml")
 PAGES = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion
 LOOKS_LIKE_HTML = re.compile(rb"^\s*(?:<!doctype\s+html|<html|<head|<body|<!--)", re.I)
@@ -34,17 +37,21 @@ Found = dict[str, Any] | Refused
 Asked = tuple[Found, bytes | None, dict[str, Any]]
 
 
-@source(version=1)
-def read(path: str, *, seconds: float = 10.0) -> Iterator[Found]:
+@source(version=2)
+def read(path: str, *, mode: str = "fast", seconds: float = 10.0) -> Iterator[Found]:
     """Yield a document for each page of a WARC file, in its order, or Refused. `seconds` of processor time are what one page may take.
+
+    `mode: fast` reads a page in one pass and gives those in doubt to the extractor; `mode: accurate` gives it every page (docs/ingest.md).
 
     Reasons: of the record `corrupt_record`, `wrong_length`, `truncated`, `too_large`, `no_uri`, `revisit`; of the answer
     `status`, `empty_body`, `robots_txt`, `not_html`, `bad_encoding`; of the page those of `ingest.html.extract`, and `timeout`,
     `memory`, `died`, `error` where its extractor failed. Requests and notes of the crawler are no pages and are passed over.
     """
+    if mode not in MODES:
+        raise InputError(f"warc: mode: {mode!r} is neither {' nor '.join(MODES)}")
     ended: list[Exception] = []
     with Worker(EXTRACTOR, seconds=seconds) as extractor:
-        for about, answer in extractor.map(_until(_asked(path), ended)):
+        for about, answer in extractor.map(_until(_asked(path, mode == "fast"), ended)):
             yield about if isinstance(about, Refused) else _document(about, answer)
     if ended:
         raise ended[0]
@@ -58,8 +65,8 @@ def _until(asked: Iterator[Asked], ended: list[Exception]) -> Iterator[Asked]:
         ended.append(error)
 
 
-def _asked(path: str) -> Iterator[Asked]:
-    """What each record asks of the extractor: nothing, of one refused or already text."""
+def _asked(path: str, plain: bool) -> Iterator[Asked]:
+    """What each record asks of the extractor: nothing, of one refused, already text, or `plain` enough to be read here."""
     for frame in frames(path):
         try:
             found = _page(frame)
@@ -71,8 +78,12 @@ def _asked(path: str) -> Iterator[Asked]:
             yield found, None, {}
             continue
         body, charset = found.pop("body"), found.pop("charset")
-        day = found["fetched_at"].date().isoformat() if found["fetched_at"] else None
-        yield found, body, {"url": found["uri"], "charset": charset, "day": day}
+        asked = {"url": found["uri"], "charset": charset, "day": found["fetched_at"].date().isoformat() if found["fetched_at"] else None}
+        answer = fast.extract(body, **asked) if plain else None
+        if answer is None:
+            yield found, body, asked
+        else:
+            yield _document(found, answer), None, {}
 
 
 def _document(about: dict[str, Any], answer: Any) -> Found:
@@ -83,7 +94,8 @@ def _document(about: dict[str, Any], answer: Any) -> Found:
         return Refused(about["uri"], answer.reason, answer.error, about["offset"])
     if "refused" in answer:
         return Refused(about["uri"], answer["refused"], answer["error"], about["offset"])
-    return {**about, **{key: answer[key] for key in ("text", "title", "author", "license")}, "date": _day(answer["date"])}
+    kept = {key: answer.get(key) for key in ("text", "title", "author", "license", "confidence")}
+    return {**about, **kept, "lang": answer.get("language"), "date": _day(answer["date"])}
 
 
 def _page(frame: Frame) -> Found | None:

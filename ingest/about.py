@@ -1,0 +1,235 @@
+"""What a page says of itself, from its bytes: title, author, date and language, without a tree.
+
+The order of trust is the same for each: what is written for machines (JSON-LD, meta), then what is shown. A date is the day of
+publication; where only a change is dated, none is given. Everything here is linear in the page, whatever its bytes are.
+"""
+
+import datetime
+import html
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ingest import licenses
+from ingest.blocks import Blocks
+from ingest.plain import shown_of
+from ingest.tags import ID, WORDS
+
+META = re.compile(rb"<meta\s([^<>]{3,2000})>", re.I)
+HEAD_ENDS = (b"</head", b"<body", b"</HEAD", b"<BODY")
+ATTRIBUTE = re.compile(rb"""([a-zA-Z:_-]{1,40})\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
+LANG = re.compile(rb"""<html\b[^>]{0,1000}?\slang\s*=\s*["']?([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})?)\b""", re.I)
+JSON_LD = b"application/ld+json"
+MOST_JSON, MOST_HEAD, MOST_NODES = 256 << 10, 128 << 10, 2000
+TIME = re.compile(rb"""<time\b[^>]{0,500}?datetime\s*=\s*["']?([0-9]{4}-[0-9]{2}-[0-9]{2})""")
+IN_URL = re.compile(r"/((?:19|20)[0-9]{2})[/-]([01][0-9])[/-]([0-3][0-9])(?:[/-]|$)")
+DAY = re.compile(r"\s*([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?![0-9])")
+TITLES = ("og:title", "twitter:title", "dc.title", "citation_title", "title")
+AUTHORS = ("author", "article:author_name", "citation_author", "dc.creator", "dcterms.creator", "byl", "parsely-author", "sailthru.author")
+DATES = (
+    "article:published_time", "datepublished", "date", "dc.date", "dc.date.issued", "dcterms.created", "dcterms.date", "citation_publication_date",
+    "citation_date", "pubdate", "publishdate", "publish-date", "parsely-pub-date", "sailthru.date", "og:pubdate", "cxenseparse:recs:publishtime", "published_time",
+)  # fmt: skip
+COMMONS = b"creativecommons.org"
+LICENSED_JSON = re.compile(rb'"license"\s*:\s*"([^"]{8,200})"')
+MOST_LINKS = 50
+SITE = re.compile(r"\s+[|–—·»-]\s+[^|–—·»]{2,40}$")
+BY = re.compile(r"^\s*(?:by|von|par|por|di|door|da|text|autore?|author)\s*:?\s+", re.I)
+NAME = re.compile(r"[^\W\d_][\w'’.-]+(?: [^\W\d_][\w'’.-]*){1,3}")
+POINTED = re.compile(r"\b([0-3]?[0-9])[./]\s?([01]?[0-9])[./]\s?((?:19|20)[0-9]{2})\b")
+ISO = re.compile(r"\b(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]\b")
+NAMED = re.compile(r"\b([0-3]?[0-9])(?:st|nd|rd|th|er|\.|º)?\s+(?:de\s+)?([A-Za-zéûäôç]{3,10})\.?,?\s+(?:de\s+)?((?:19|20)[0-9]{2})\b")
+NAMED_FIRST = re.compile(r"\b([A-Za-z]{3,10})\.?\s+([0-3]?[0-9])(?:st|nd|rd|th)?,?\s+((?:19|20)[0-9]{2})\b")
+MONTHS = {
+    month: number
+    for number, names in enumerate((
+        "jan ene gen", "feb fév fev", "mar mär mrz maa", "apr avr abr", "may mai mei mag", "jun giu", "jul lug", "aug aoû ago", "sep set", "oct okt ott out",
+        "nov", "dec dez déc dic"), 1)
+    for month in names.split()
+}  # fmt: skip
+"""The first three letters of the months in English, German, French, Spanish, Italian, Dutch and Portuguese. `jui` is juin or juillet, and left alone."""
+EARLIEST = datetime.date(1995, 1, 1)
+
+
+def about(page: bytes, found: Blocks, words: npt.NDArray[np.float32], *, url: str = "", day: str | None = None) -> dict[str, Any]:
+    """Return `title`, `author`, `date` (ISO; none after `day`), `language` (as declared) and `license` (SPDX); `words` are each block's."""
+    head = min((at for end in HEAD_ENDS if (at := page.find(end, 0, MOST_HEAD)) >= 0), default=MOST_HEAD)
+    said = dict(reversed(list(_meta(page[:head]))))          # the first of a name counts
+    notes = list(_notes(page))
+    lang = LANG.search(page[:4096])
+    title = _first(said, TITLES) or _headline(notes) or _titled(page, found) or next(_short(page, found, words, found.blocks[:, 0] == ID["h1"], 40), None)
+    return {
+        "title": _line(title, 500),
+        "author": _author(notes, said) or _byline(page, found, words),
+        "date": _date(page, notes, said, url, day) or _dated(page, found, words, day),
+        "language": lang[1].decode() if lang else None,
+        "license": _license(page, found),
+    }
+
+
+def _meta(page: bytes) -> Iterator[tuple[str, str]]:
+    """Yield name and content of the meta elements."""
+    for found in META.finditer(page):
+        attributes = {name.lower(): double or single or bare for name, double, single, bare in ATTRIBUTE.findall(found[1])}
+        name, content = attributes.get(b"property") or attributes.get(b"name") or attributes.get(b"itemprop"), attributes.get(b"content")
+        if name and content and len(content) < 2000:
+            yield name.decode("utf-8", "replace").strip().lower(), html.unescape(content.decode("utf-8", "replace"))
+
+
+def _notes(page: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the objects of the page's JSON-LD, the outer first. What is no JSON is passed over."""
+    at = 0
+    while (at := page.find(JSON_LD, at)) >= 0:
+        start = page.find(b">", at) + 1
+        end = page.find(b"</script", start)
+        if not start or end < 0:
+            return
+        at = end
+        if end - start > MOST_JSON:
+            continue
+        try:
+            waiting: list[Any] = [json.loads(page[start:end], strict=False)]
+        except (ValueError, RecursionError):
+            continue
+        seen = 0
+        while waiting and seen < MOST_NODES:
+            one, seen = waiting.pop(0), seen + 1
+            if isinstance(one, dict):
+                yield one
+                waiting += [value for key, value in one.items() if key in ("@graph", "mainEntity", "mainEntityOfPage")]
+            elif isinstance(one, list):
+                waiting += one
+
+
+def _first(said: dict[str, str], names: tuple[str, ...]) -> str | None:
+    return next((said[name] for name in names if said.get(name, "").strip()), None)
+
+
+def _headline(notes: list[dict[str, Any]]) -> str | None:
+    return next((note["headline"] for note in notes if isinstance(note.get("headline"), str)), None)
+
+
+def _titled(page: bytes, found: Blocks) -> str:
+    """The title's text, less the site's name behind it."""
+    start, end = found.title
+    return SITE.sub("", " ".join(html.unescape(page[start:end].decode("utf-8", "replace")).split()))
+
+
+def _short(page: bytes, found: Blocks, words: npt.NDArray[np.float32], which: npt.NDArray[np.bool_], most: int) -> Iterator[str]:
+    """Yield the text of the first short blocks among some."""
+    numbers = np.flatnonzero(which & (words <= most) & (words > 0))[:20].tolist()
+    return (text for text in shown_of(found, page, numbers) if text)
+
+
+def _under(found: Blocks, names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    """Which blocks stand near one of these class words."""
+    bits = np.uint64(sum(1 << WORDS.index(name) for name in names))
+    return (found.masks[:, 0] & bits) != 0
+
+
+def _byline(page: bytes, found: Blocks, words: npt.NDArray[np.float32]) -> str | None:
+    """The first short text near the class words of an author, where it reads like a name."""
+    for text in _short(page, found, words, _under(found, ("author", "byline")), 8):
+        name = BY.sub("", text)
+        if NAME.fullmatch(name):
+            return name
+    return None
+
+
+def _dated(page: bytes, found: Blocks, words: npt.NDArray[np.float32], day: str | None) -> str | None:
+    """The first date shown in a short text: near the class words of a date first, then anywhere."""
+    marked = _under(found, ("date", "byline", "meta"))
+    for which, most in ((marked, 15), (~marked, 7)):
+        for text in _short(page, found, words, which, most):
+            if date := _read_date(text, day):
+                return date
+    return None
+
+
+def _read_date(text: str, latest: str | None) -> str | None:
+    """A date as people write it: 2.3.2020, 2 March 2020, March 2, 2020, in seven languages; a year first also."""
+    if found := POINTED.search(text):
+        return _day(f"{found[3]}-{int(found[2]):02}-{int(found[1]):02}", latest)
+    if found := ISO.search(text):
+        return _day(found[0], latest)
+    if found := NAMED.search(text):
+        return _day(f"{found[3]}-{MONTHS[found[2][:3].lower()]:02}-{int(found[1]):02}", latest) if found[2][:3].lower() in MONTHS else None
+    if found := NAMED_FIRST.search(text):
+        return _day(f"{found[3]}-{MONTHS[found[1][:3].lower()]:02}-{int(found[2]):02}", latest) if found[1][:3].lower() in MONTHS else None
+    return None
+
+
+def _author(notes: list[dict[str, Any]], said: dict[str, str]) -> str | None:
+    for note in notes:
+        given = note.get("author")
+        names = [one.get("name") if isinstance(one, dict) else one for one in (given if isinstance(given, list) else [given])]
+        names = [" ".join(html.unescape(name).split()) for name in names if isinstance(name, str) and _is_name(name)]
+        if names:
+            return _line("; ".join(dict.fromkeys(names)), 200)
+    name = _first(said, AUTHORS)
+    return _line(name, 200) if name and _is_name(name) else None
+
+
+def _is_name(said: str) -> bool:
+    return bool(said.strip()) and "://" not in said and "@" not in said and len(said) < 200
+
+
+def _date(page: bytes, notes: list[dict[str, Any]], said: dict[str, str], url: str, day: str | None) -> str | None:
+    given = [note["datePublished"] for note in notes if isinstance(note.get("datePublished"), str)]
+    given += [said[name] for name in DATES if name in said]
+    in_url = IN_URL.search(url)
+    given += ["-".join(in_url.groups())] if in_url else []
+    if not given and (first := TIME.search(page)):
+        given = [first[1].decode()]
+    return next((found for text in given if (found := _day(text, day))), None)
+
+
+def _day(said: str, latest: str | None) -> str | None:
+    found = DAY.match(said)
+    if not found:
+        return None
+    try:
+        date = datetime.date(*map(int, found.groups()))
+    except ValueError:
+        return None
+    return date.isoformat() if EARLIEST <= date and (latest is None or date.isoformat() <= latest) else None
+
+
+def _license(page: bytes, found: Blocks) -> str | None:
+    """The Creative Commons licence that a page gives itself: by rel, in its head, in JSON-LD, or by a link in its footer."""
+    at = -1
+    for _ in range(MOST_LINKS):
+        if (at := page.find(COMMONS, at + 1)) < 0:
+            return None
+        start = page.rfind(b"<", max(at - 1000, 0), at)
+        tag = page[start : start + 2000].partition(b">")[0] if start >= 0 else b""
+        name = tag[1:8].partition(b" ")[0].lower()
+        said = {key.lower(): double or single or bare for key, double, single, bare in ATTRIBUTE.findall(tag)}
+        rel, called = said.get(b"rel", b"").lower().split(), (said.get(b"name") or said.get(b"property") or b"").lower()
+        if b"license" in rel or (name == b"a" and _in_footer(found, at)):
+            link = said.get(b"href", b"")
+        elif name == b"meta" and (b"rights" in called or b"license" in called):
+            link = said.get(b"content", b"")
+        else:
+            noted = LICENSED_JSON.search(page, max(at - 100, 0), at + 200)
+            link = noted[1] if noted and noted.start() < at < noted.end() else b""
+        if license := licenses.of_link(html.unescape(link.decode("utf-8", "replace"))):
+            return license
+    return None
+
+
+def _in_footer(found: Blocks, at: int) -> bool:
+    """Whether the text that follows an offset stands in a footer."""
+    segment = int(np.searchsorted(found.segments[:, 0], at))
+    if segment == len(found.segments):
+        return False
+    _, under, inside = found.masks[found.segments[segment, 2]].tolist()
+    return bool(inside >> ID["footer"] & 1 or under >> WORDS.index("footer") & 1)
+
+
+def _line(said: str | None, most: int) -> str | None:
+    return " ".join(said.split())[:most] or None if said else None

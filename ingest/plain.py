@@ -1,0 +1,206 @@
+"""The chosen blocks of a page as text: a paragraph a line, headings as `#`, items as `- `, rows as `| a | b |`, code in fences."""
+
+import html
+import re
+from collections.abc import Sequence
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from ingest.blocks import BREAK, Blocks, Bytes, Ints
+from ingest.tags import ID
+
+PRE, LI, TR, TD, TH, UL, OL, MENU, H1, H6 = (ID[name] for name in ("pre", "li", "tr", "td", "th", "ul", "ol", "menu", "h1", "h6"))
+CELL_WORDS = 60
+"""A cell of more words is layout, and its text a paragraph."""
+FENCE = np.frombuffer(b"```\n", np.uint8)
+INVISIBLE = re.compile("[\u200b\u200c\u200d\u2060\ufeff\u00ad\x00-\x08\x0b-\x1f\x7f]")
+"""Not part of a text: what has no width, and control characters."""
+
+
+def render(found: Blocks, page: bytes, chosen: npt.NDArray[np.bool_]) -> str:
+    """Return the text of the chosen blocks."""
+    written = _render(np.frombuffer(page, np.uint8), found.segments, found.blocks, found.parents, found.tags, chosen)
+    text = written.tobytes().decode("utf-8", "replace")
+    if "&" in text:
+        text = html.unescape(text).replace("\xa0", " ")
+    return INVISIBLE.sub("", text).strip()
+
+
+def shown(found: Blocks, page: bytes) -> list[str]:
+    """Return the text of each block in one line, character references decoded."""
+    return shown_of(found, page, range(len(found.blocks)))
+
+
+def shown_of(found: Blocks, page: bytes, numbers: Sequence[int]) -> list[str]:
+    """Return the text of some blocks, each in one line, character references decoded."""
+    owner, texts = found.segments[:, 2], []
+    starts, ends = np.searchsorted(owner, numbers, "left").tolist(), np.searchsorted(owner, numbers, "right").tolist()
+    for first, last in zip(starts, ends, strict=True):
+        parts = [b" " if kind == BREAK else page[start:end] for start, end, _, kind in found.segments[first:last].tolist()]
+        text = b"".join(parts).decode("utf-8", "replace")
+        texts.append(" ".join((html.unescape(text) if "&" in text else text).split()))
+    return texts
+
+
+@numba.njit(cache=True, nogil=True)
+def _above(parents: Ints, tags: Ints, node: int, tag: int) -> int:
+    """The nearest element of a kind that holds an element, itself too; 0 where none does."""
+    while node > 0 and tags[node] != tag:
+        node = parents[node]
+    return node
+
+
+@numba.njit(cache=True, nogil=True)
+def _lists(parents: Ints, tags: Ints, node: int) -> int:
+    """How many lists hold an item."""
+    depth = 0
+    while node > 0:
+        depth += tags[node] == UL or tags[node] == OL or tags[node] == MENU
+        node = parents[node]
+    return depth
+
+
+@numba.njit(cache=True, nogil=True)
+def _fold(data: Bytes, segments: Ints, first: int, block: int, out: Bytes, at: int, end_of_line: int) -> tuple[int, int]:
+    """Write a block with white space folded, a break as a line's end or what stands for it. Returns the offset behind, and the words."""
+    start, words, gap = at, 0, True
+    while first < len(segments) and segments[first, 2] == block:
+        if segments[first, 3] == BREAK:
+            at -= at > start and out[at - 1] == 32
+            if at > start and out[at - 1] != 10:
+                out[at] = end_of_line
+                at += 1
+            gap = True
+        i, end = segments[first, 0], segments[first, 1]
+        while i < end:
+            byte = data[i]
+            blank = byte <= 32
+            if byte == 0xC2 and i + 1 < end and data[i + 1] == 0xA0:
+                blank, i = True, i + 1
+            if not blank:
+                words += gap
+                out[at] = byte
+                at += 1
+            elif not gap:
+                out[at] = 32
+                at += 1
+            gap = blank
+            i += 1
+        first += 1
+    while at > start and (out[at - 1] == 32 or out[at - 1] == 10):
+        at -= 1
+    return at, words
+
+
+@numba.njit(cache=True, nogil=True)
+def _verbatim(data: Bytes, segments: Ints, first: int, block: int, out: Bytes, at: int) -> int:
+    """Write a block of code as it stands, in fences. Returns the offset behind."""
+    out[at : at + 4] = FENCE
+    start = at + 4
+    at = start
+    while first < len(segments) and segments[first, 2] == block:
+        if segments[first, 3] == BREAK:
+            out[at] = 10
+            at += 1
+        for i in range(segments[first, 0], segments[first, 1]):
+            if data[i] != 13 and not (at == start and data[i] == 10):
+                out[at] = data[i]
+                at += 1
+        first += 1
+    while at > start and out[at - 1] <= 32:
+        at -= 1
+    if at == start:
+        return start - 4
+    out[at] = 10
+    out[at + 1 : at + 5] = FENCE
+    return at + 5
+
+
+@numba.njit(cache=True, nogil=True)
+def _prefix(blocks: Ints, parents: Ints, tags: Ints, block: int, last_item: int, out: Bytes, at: int) -> tuple[int, int]:
+    """Write what stands before a heading or the first block of an item. Returns the offset behind, and the item."""
+    tag, node = blocks[block, 0], blocks[block, 2]
+    if H1 <= tag <= H6:
+        for _ in range(tag - H1 + 1):
+            out[at] = 35
+            at += 1
+        out[at] = 32
+        return at + 1, last_item
+    item = _above(parents, tags, node, LI)
+    if item == 0 or item == last_item:
+        return at, last_item
+    for _ in range(2 * min(max(_lists(parents, tags, item), 1) - 1, 20)):
+        out[at] = 32
+        at += 1
+    out[at], out[at + 1] = 45, 32
+    return at + 2, item
+
+
+@numba.njit(cache=True, nogil=True)
+def _join(out: Bytes, line: int, at: int, cells: int, cell: int, end: int) -> int:
+    """Put a further cell, written behind the end of a row's line, into that line. Returns the offset behind it."""
+    if cells == 1:  # the first stands without bars until there is a second
+        for i in range(at - 2, line - 1, -1):
+            out[i + 2] = out[i]
+        out[line], out[line + 1] = 124, 32
+        at += 2
+        out[at - 1], out[at] = 32, 124
+        at += 1
+    else:
+        at -= 1
+    out[at] = 32
+    at += 1
+    for i in range(cell, end):
+        out[at] = out[i]
+        at += 1
+    out[at], out[at + 1], out[at + 2] = 32, 124, 10
+    return at + 3
+
+
+@numba.njit(cache=True, nogil=True)
+def _rule(out: Bytes, at: int, cells: int) -> int:
+    """Write the line that stands under a row of titles."""
+    for _ in range(cells):
+        out[at], out[at + 1], out[at + 2], out[at + 3] = 124, 45, 45, 45
+        at += 4
+    out[at], out[at + 1] = 124, 10
+    return at + 2
+
+
+@numba.njit(cache=True, nogil=True)
+def _render(data: Bytes, segments: Ints, blocks: Ints, parents: Ints, tags: Ints, chosen: npt.NDArray[np.bool_]) -> Bytes:
+    size, first = 0, 0
+    for x in range(len(segments)):
+        size += (segments[x, 1] - segments[x, 0] + 1) * chosen[segments[x, 2]]
+    out = np.empty(size + 64 * (chosen.sum() + 1), np.uint8)
+    at = row = cells = line = item = 0
+    titles = False
+    for block in range(len(blocks)):
+        while first < len(segments) and segments[first, 2] < block:
+            first += 1
+        if not chosen[block]:
+            continue
+        tag = blocks[block, 0]
+        table = _above(parents, tags, blocks[block, 2], TR) if tag == TD or tag == TH else 0
+        if table and table == row:
+            cell = at + 8
+            end, _ = _fold(data, segments, first, block, out, cell, 32)
+            if end > cell:
+                at, cells = _join(out, line, at, cells, cell, end), cells + 1
+                titles &= tag == TH
+            continue
+        if titles and cells > 1:
+            at = _rule(out, at, cells)
+        cells, titles = 0, False
+        if tag == PRE:
+            at, row = _verbatim(data, segments, first, block, out, at), 0
+            continue
+        start, held = _prefix(blocks, parents, tags, block, item, out, at)
+        end, words = _fold(data, segments, first, block, out, start, 32 if H1 <= tag <= H6 else 10)
+        if end > start:
+            item, line, row, cells, titles = held, at, table if words <= CELL_WORDS else 0, 1, tag == TH
+            out[end] = 10
+            at = end + 1
+    return out[: _rule(out, at, cells) if titles and cells > 1 else at]
