@@ -93,7 +93,7 @@ def ours_accurate(page: Page, trees: Trees) -> str:
 def ours_alone(page: Page, trees: Trees) -> str:
     """The fast tier without its router: what it would make of every page."""
     said = fast.read(page.html, trees=trees)
-    return fast.render(said.found, said.page, said.probable > fast.LIKELY)
+    return fast.render(said.found, said.page, fast.choose(said.words, said.probable))
 
 
 def peers() -> dict[str, Extract]:
@@ -147,7 +147,8 @@ def main(runs: int) -> None:
     trees = folds(gold, more_pages(data))
     every: dict[str, Extract] = {"headrace, fast": ours_fast, "headrace, accurate": ours_accurate, "headrace, no router": ours_alone, **peers()}
     routed = sum(fast.extract(page.html, trees=one) is None for page, one in zip(gold, trees, strict=True))
-    print(f"{len(gold)} pages, {sum(len(page.html) for page in gold) / len(gold) / 1e3:.0f} kB each; the fast mode gives {routed / len(gold):.1%} to the accurate one")
+    size = sum(len(page.html) for page in gold) / len(gold) / 1e3
+    print(f"{len(gold)} pages, {size:.0f} kB each; the fast mode gives {routed / len(gold):.1%} to the accurate one")
     seconds: dict[str, list[float]] = {name: [] for name in every}
     texts: dict[str, list[str]] = {}
     for _ in range(runs):

@@ -39,12 +39,12 @@ MODES: dict[str, dict[str, bool]] = {"balanced": {}, "fast": {"fast": True}, "pr
 """How trafilatura is asked."""
 MORE = {"examples/data/web/*.warc.gz": 500, "multilingual.warc.gz": 100}
 """Pages without gold that are taken of each file."""
-GOLD_WEIGHT, MORE_WEIGHT = 6.0, 0.3
+GOLD_WEIGHT, MORE_WEIGHT = 8.0, 0.1
 """What a page weighs beside one with snippets."""
 TREES, DEPTH = 120, 6
 LEARNING: dict[str, Any] = {
-    "objective": "binary", "num_leaves": 40, "max_depth": DEPTH, "learning_rate": 0.12, "min_data_in_leaf": 30, "lambda_l2": 1.0, "feature_fraction": 0.3, "bagging_fraction": 0.7,
-    "bagging_freq": 1, "max_bin": 63, "num_threads": 1, "deterministic": True, "force_row_wise": True, "seed": 0, "verbose": -1,
+    "objective": "binary", "num_leaves": 40, "max_depth": DEPTH, "learning_rate": 0.12, "min_data_in_leaf": 30, "lambda_l2": 1.0, "feature_fraction": 0.3,
+    "bagging_fraction": 0.7, "bagging_freq": 1, "max_bin": 63, "num_threads": 1, "deterministic": True, "force_row_wise": True, "seed": 0, "verbose": -1,
 }  # fmt: skip
 
 
@@ -136,7 +136,8 @@ def learn(pages: Sequence[Page]) -> Trees:
     pages = [page for page in pages if len(page.features)]
     found = [labels(page) for page in pages]
     weight = np.concatenate([weights for _, weights in found])
-    data = lightgbm.Dataset(np.concatenate([page.features for page in pages]), np.concatenate([text for text, _ in found]).astype(int), weight=weight / weight.mean())
+    features, text = np.concatenate([page.features for page in pages]), np.concatenate([text for text, _ in found]).astype(int)
+    data = lightgbm.Dataset(features, text, weight=weight / weight.mean())
     return _flat(lightgbm.train(LEARNING, data, TREES).dump_model()["tree_info"])
 
 

@@ -11,7 +11,7 @@ from headrace.consumed import tokens_of
 from headrace.done import models
 from headrace.tables import as_text, cell, printable
 
-ABOUT = ("doc_id", "uri", "domain", "title", "author", "date", "license", "dump", "origin_hash")
+ABOUT = ("doc_id", "uri", "domain", "title", "author", "date", "license", "dump", "lang", "confidence", "origin_hash")
 
 
 def show_why(path: str, document: str, as_json: bool) -> None:

@@ -32,7 +32,8 @@ TITLES = ("og:title", "twitter:title", "dc.title", "citation_title", "title")
 AUTHORS = ("author", "article:author_name", "citation_author", "dc.creator", "dcterms.creator", "byl", "parsely-author", "sailthru.author")
 DATES = (
     "article:published_time", "datepublished", "date", "dc.date", "dc.date.issued", "dcterms.created", "dcterms.date", "citation_publication_date",
-    "citation_date", "pubdate", "publishdate", "publish-date", "parsely-pub-date", "sailthru.date", "og:pubdate", "cxenseparse:recs:publishtime", "published_time",
+    "citation_date", "pubdate", "publishdate", "publish-date", "parsely-pub-date", "sailthru.date", "og:pubdate",
+    "cxenseparse:recs:publishtime", "published_time",
 )  # fmt: skip
 COMMONS = b"creativecommons.org"
 LICENSED_JSON = re.compile(rb'"license"\s*:\s*"([^"]{8,200})"')
@@ -128,7 +129,8 @@ def _short(page: bytes, found: Blocks, words: npt.NDArray[np.float32], which: np
 def _under(found: Blocks, names: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     """Which blocks stand near one of these class words."""
     bits = np.uint64(sum(1 << WORDS.index(name) for name in names))
-    return (found.masks[:, 0] & bits) != 0
+    under: npt.NDArray[np.bool_] = (found.masks[:, 0] & bits) != 0
+    return under
 
 
 def _byline(page: bytes, found: Blocks, words: npt.NDArray[np.float32]) -> str | None:
@@ -166,8 +168,8 @@ def _read_date(text: str, latest: str | None) -> str | None:
 def _author(notes: list[dict[str, Any]], said: dict[str, str]) -> str | None:
     for note in notes:
         given = note.get("author")
-        names = [one.get("name") if isinstance(one, dict) else one for one in (given if isinstance(given, list) else [given])]
-        names = [" ".join(html.unescape(name).split()) for name in names if isinstance(name, str) and _is_name(name)]
+        called = [one.get("name") if isinstance(one, dict) else one for one in (given if isinstance(given, list) else [given])]
+        names = [" ".join(html.unescape(name).split()) for name in called if isinstance(name, str) and _is_name(name)]
         if names:
             return _line("; ".join(dict.fromkeys(names)), 200)
     name = _first(said, AUTHORS)
@@ -196,7 +198,7 @@ def _day(said: str, latest: str | None) -> str | None:
         date = datetime.date(*map(int, found.groups()))
     except ValueError:
         return None
-    return date.isoformat() if EARLIEST <= date and (latest is None or date.isoformat() <= latest) else None
+    return date.isoformat() if date >= EARLIEST and (latest is None or date.isoformat() <= latest) else None
 
 
 def _license(page: bytes, found: Blocks) -> str | None:

@@ -25,7 +25,8 @@ def shares(found: Blocks, page: bytes, text: str) -> npt.NDArray[np.float32] | N
     theirs = _words(other)
     if len(words) * (len(theirs) // 64 + 1) > MOST:
         return None
-    return _shares(words, owner, theirs, len(found.blocks))
+    share: npt.NDArray[np.float32] = _shares(words, owner, theirs, len(found.blocks))
+    return share
 
 
 @numba.njit(cache=True, nogil=True)
@@ -131,14 +132,13 @@ def _common(words: Hashes, theirs: Hashes) -> npt.NDArray[np.bool_]:
     found = np.zeros(n, np.bool_)
     i, j = n, m
     while i > 0 and j > 0:
-        bit = np.uint64(1) << np.uint64((j - 1) % 64)
-        if rows[i, (j - 1) // 64] & bit:  # no longer with this word of theirs
-            j -= 1
-        elif not rows[i - 1, (j - 1) // 64] & bit:  # no longer with this word of ours
-            i -= 1
-        else:
+        if words[i - 1] == theirs[j - 1]:  # as late in the page as can be: next to what follows, not in a list of teasers above
             found[i - 1] = True
             i, j = i - 1, j - 1
+        elif rows[i, (j - 1) // 64] >> np.uint64((j - 1) % 64) & np.uint64(1):  # no longer with this word of theirs
+            j -= 1
+        else:
+            i -= 1
     return found
 
 

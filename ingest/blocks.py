@@ -303,8 +303,8 @@ def _open(into: _Pages, data: Bytes, tag: int, name: int, words: np.uint64, hidd
         _add(into, at, at, BREAK)
     if RAW[tag]:
         end: int = _raw_end(data, name, at, size)
-        if tag == TITLE and not state[TITLE_END] and not into.stack[state[TOP], SILENCED]:
-            state[TITLE_START], state[TITLE_END] = at, end
+        if tag == TITLE and not state[TITLE_END] and (into.tags[state[TOP]] == HEAD or not into.stack[state[TOP], SILENCED]):
+            state[TITLE_START], state[TITLE_END] = at, end  # a picture's title is none
         return end
     if VOID[tag] or tag == 0 or state[TOP] + 1 == len(into.tags):
         return at

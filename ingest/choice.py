@@ -12,10 +12,15 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from ingest.blocks import Blocks, Ints
 from ingest.features import FEATURES, Floats
+from ingest.tags import mask
 
-LIKELY = 0.5
-FEW_WORDS = 20.0
+LIKELY = 0.55
+UNLIKELY, FEW_WORDS = 0.2, 20
+BRIDGED = 0.15
+"""A list or a table between two blocks of text is text where it is at least this probable."""
+WHOLE = mask("ul ol dl menu table")
 
 Numbers = npt.NDArray[np.int32]
 
@@ -51,12 +56,29 @@ def read(content: bytes) -> Trees:
 
 def probabilities(features: Floats, trees: Trees) -> Floats:
     """Return for each block how probably it is the page's text: float32 [blocks], 0 to 1."""
-    return _probabilities(features, *trees)
+    probable: Floats = _probabilities(features, *trees)
+    return probable
 
 
-def doubt(probable: Floats, words: Floats) -> float:
-    """Return the words expected to be chosen wrongly as a share of those chosen: float. 0 is certain; pages of few words count as twenty."""
-    return float((words * np.minimum(probable, 1 - probable)).sum() / max((words * (probable > LIKELY)).sum(), FEW_WORDS))
+def together(found: Blocks, words: Floats, probable: Floats) -> Floats:
+    """Return the probabilities with those of one list or one table made the same, by their words, and a little over LIKELY between two blocks of text.
+
+    An item alone is seldom text, nor one alone missing from it.
+    """
+    same: Floats = _together(found.blocks, found.parents, found.tags, words, probable)
+    return same
+
+
+def choose(words: Floats, probable: Floats) -> npt.NDArray[np.bool_]:
+    """Return which blocks are the text. A page with hardly any that is likely gives what is not unlikely: too little is for a policy to say."""
+    chosen: npt.NDArray[np.bool_] = probable > LIKELY
+    return chosen if (words * chosen).sum() >= FEW_WORDS else probable > UNLIKELY
+
+
+def doubt(words: Floats, probable: Floats) -> tuple[float, float]:
+    """Return the words expected to be chosen wrongly, and what share of the likely ones they are: 0 is certain; 1 and more, that nothing is."""
+    wrong = float((words * np.minimum(probable, 1 - probable)).sum())
+    return wrong, wrong / max(float((words * (probable > LIKELY)).sum()), 1.0)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -71,4 +93,31 @@ def _probabilities(features: Floats, feature: Numbers, most: Floats, below: Numb
                 node[i] = below[2 * at + np.int32(flat[i * columns + feature[at]] > most[at])]
         for i in range(n):
             odds[i] += value[node[i]]
-    return 1 / (1 + np.exp(-odds))
+    for i in range(n):
+        odds[i] = 1 / (1 + np.exp(-odds[i]))
+    return odds
+
+
+@numba.njit(cache=True, nogil=True)
+def _together(blocks: Ints, parents: Ints, tags: Ints, words: Floats, probable: Floats) -> Floats:
+    nodes = len(parents)
+    of, sums, out = np.zeros(nodes, np.int32), np.zeros((nodes, 2), np.float64), probable.copy()
+    for node in range(1, nodes):  # an element's number is above that of the one that holds it
+        of[node] = node if WHOLE[tags[node]] else of[parents[node]]
+    for i in range(len(blocks)):
+        here = of[blocks[i, 2]]
+        sums[here, 0] += (words[i] + 0.5) * probable[i]
+        sums[here, 1] += words[i] + 0.5
+    first = 0
+    while first < len(blocks):
+        here, last = of[blocks[first, 2]], first
+        if here > 0:
+            while last + 1 < len(blocks) and of[blocks[last + 1, 2]] == here:
+                last += 1
+            value = sums[here, 0] / sums[here, 1]
+            between = first > 0 and last + 1 < len(blocks) and probable[first - 1] > LIKELY and probable[last + 1] > LIKELY
+            if value > BRIDGED and value <= LIKELY and between:
+                value = LIKELY + 0.01
+            out[first : last + 1] = value
+        first = last + 1
+    return out

@@ -12,23 +12,26 @@ import numpy.typing as npt
 from ingest.about import about
 from ingest.blocks import Blocks, scan
 from ingest.charset import decode
-from ingest.choice import LIKELY, Trees, doubt, learned, probabilities
-from ingest.features import measure
+from ingest.choice import Trees, choose, doubt, learned, probabilities, together
+from ingest.features import FEATURES, Floats, measure
 from ingest.plain import render
+from ingest.tags import ID
 
+LINKED = FEATURES.index("linked share")
 MAX_BYTES = 16 << 20
-DOUBT = 0.25
-"""Of the words chosen, the share expected to be wrong beyond which a page is in doubt: one in eight of the gold pages."""
+DOUBT, WRONG = 0.75, 100.0
+"""A page is in doubt with more words than the second expected to be chosen wrongly, and more than the first's share of those chosen."""
 
 
 class Reading(NamedTuple):
-    """A page in UTF-8 as the fast tier reads it: its blocks, how probably each is its text, and the doubt in that."""
+    """A page in UTF-8 as the fast tier reads it: its blocks, how probably each is its text, and the doubt in that (`choice.doubt`)."""
 
     page: bytes
     encoding: str
     found: Blocks
-    words: npt.NDArray[np.float32]
-    probable: npt.NDArray[np.float32]
+    words: Floats
+    probable: Floats
+    wrong: float
     doubt: float
 
 
@@ -39,7 +42,15 @@ def read(page: bytes, charset: str | None = None, trees: Trees | None = None) ->
     found = scan(data)
     features = measure(found, data)
     probable = probabilities(features, trees or learned())
-    return Reading(data, encoding, found, features[:, 0], probable, doubt(probable, features[:, 0]))
+    probable[_menus(found, features)] = 0
+    probable = together(found, features[:, 0], probable)
+    return Reading(data, encoding, found, features[:, 0], probable, *doubt(features[:, 0], probable))
+
+
+def _menus(found: Blocks, features: Floats) -> npt.NDArray[np.bool_]:
+    """Which blocks are links in a `<nav>`: on pages of a few words, such as tests have, the trees take them for text."""
+    menus: npt.NDArray[np.bool_] = ((found.masks[:, 2] >> np.uint64(ID["nav"]) & np.uint64(1)) != 0) & (features[:, LINKED] > 0.5)
+    return menus
 
 
 def extract(page: bytes, *, url: str = "", charset: str | None = None, day: str | None = None, trees: Trees | None = None) -> dict[str, Any] | None:
@@ -50,10 +61,10 @@ def extract(page: bytes, *, url: str = "", charset: str | None = None, day: str 
         said = read(page, charset, trees)
     except UnicodeError:
         return None
-    if said.doubt > DOUBT:
+    if said.doubt > DOUBT and said.wrong > WRONG:
         return None
-    text = render(said.found, said.page, said.probable > LIKELY)
+    text = render(said.found, said.page, choose(said.words, said.probable))
     if not text:
         return None
     found = about(said.page, said.found, said.words, url=url, day=day)
-    return {"text": text, "charset": said.encoding, "confidence": round(1 - said.doubt, 3), **found}
+    return {"text": text, "charset": said.encoding, "confidence": round(max(0.0, 1 - said.doubt), 3), **found}

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ingest.blocks import BREAK, LINK, Blocks, Bytes, Ints, Masks, words_in
-from ingest.tags import FNV_PRIME, FNV_START, ID, TAGS, WORDS
+from ingest.tags import FNV_PRIME, FNV_START, ID, WORDS
 
 Floats = npt.NDArray[np.float32]
+Hashes = npt.NDArray[np.uint64]
 
 SHORT_BYTES, SHORT_WORDS = 80, 12
 """A label is at most this long: its own words say what follows."""
@@ -59,11 +60,12 @@ OUT = len(FEATURES)
 def measure(found: Blocks, page: bytes) -> Floats:
     """Return the features of a page's blocks: float32 [blocks, FEATURES]."""
     data = np.frombuffer(page, np.uint8)
-    return _measure(data, found.segments, found.blocks, found.masks, found.parents, found.title[0], found.title[1])
+    features: Floats = _measure(data, found.segments, found.blocks, found.masks, found.parents, found.title[0], found.title[1])
+    return features
 
 
 @numba.njit(cache=True, nogil=True)
-def _title(data: Bytes, start: int, end: int) -> npt.NDArray[np.uint64]:
+def _title(data: Bytes, start: int, end: int) -> Hashes:
     """The hashes of the title's words, in order of size, at most 64."""
     found, many, inside, value = np.zeros(64, np.uint64), 0, False, FNV_START
     for i in range(start, end + 1):
@@ -79,51 +81,18 @@ def _title(data: Bytes, start: int, end: int) -> npt.NDArray[np.uint64]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(data: Bytes, segments: Ints, n: int, title: npt.NDArray[np.uint64]) -> tuple[Floats, Masks]:
+def _count(data: Bytes, segments: Ints, n: int, title: Hashes) -> tuple[Floats, Masks]:
     """The first columns, COUNTED, and the class words that a short block says itself."""
     out, said = np.zeros((n, len(COUNTED)), np.float32), np.zeros(n, np.uint64)
     for x in range(len(segments)):
         start, end, block, kind = segments[x]
-        row = out[block]
         if kind == BREAK:
-            row[8] += 1
+            out[block, 8] += 1
             continue
         if end - start <= SHORT_BYTES:
             said[block] |= words_in(data, start, end)
-        inside, last, value = False, 0, FNV_START
-        for i in range(start, end):
-            byte = data[i]
-            if byte <= 32:
-                if inside and _known(title, value):
-                    row[10] += 1
-                inside = False
-                continue
-            if not inside:
-                row[0] += 1
-                row[1] += kind == LINK
-                row[5] += 65 <= byte <= 90
-                value = FNV_START
-            inside, last = True, i
-            if byte >= 128 or 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122:
-                value = (value ^ np.uint64(byte | 32)) * FNV_PRIME
-            row[2] += (byte & 0xC0) != 0x80
-            row[3] += byte == 44
-            row[4] += byte == 46 or byte == 33 or byte == 63
-            row[6] += 48 <= byte <= 57
-            if 0xE3 <= byte <= 0xE9:  # Chinese and Japanese put no space between words: two signs are one
-                row[0] += np.float32(0.5)
-                row[1] += np.float32(0.5) * (kind == LINK)
-                if byte == 0xE3 and i + 2 < end and data[i + 1] == 0x80:
-                    row[3] += data[i + 2] == 0x81
-                    row[4] += data[i + 2] == 0x82
-            elif byte == 0xE0 and i + 1 < end and data[i + 1] >= 0xB8:  # nor does Thai
-                row[0] += np.float32(0.25)
-                row[1] += np.float32(0.25) * (kind == LINK)
-        if inside and _known(title, value):
-            row[10] += 1
-        if last:
-            row[7] = _ends_well(data, last)
-        row[9] += 1
+        _count_words(data, start, end, kind == LINK, title, out[block])
+        out[block, 9] += 1
     for block in range(n):
         if out[block, 0] > SHORT_WORDS:
             said[block] = 0
@@ -131,7 +100,53 @@ def _count(data: Bytes, segments: Ints, n: int, title: npt.NDArray[np.uint64]) -
 
 
 @numba.njit(cache=True, nogil=True)
-def _known(title: npt.NDArray[np.uint64], value: np.uint64) -> bool:
+def _count_words(data: Bytes, start: int, end: int, linked: bool, title: Hashes, row: Floats) -> None:
+    """Count one segment into its block's row."""
+    inside, last, value = False, 0, FNV_START
+    for i in range(start, end):
+        byte = data[i]
+        if byte <= 32:
+            if inside:
+                row[10] += _known(title, value)
+            inside = False
+            continue
+        if not inside:
+            row[0] += 1
+            row[1] += linked
+            row[5] += 65 <= byte <= 90
+            value = FNV_START
+        inside, last = True, i
+        if byte >= 128 or 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122:
+            value = (value ^ np.uint64(byte | 32)) * FNV_PRIME
+        row[2] += (byte & 0xC0) != 0x80
+        row[3] += byte == 44
+        row[4] += byte in (46, 33, 63)
+        row[6] += 48 <= byte <= 57
+        if byte >= 0xE0:
+            _count_signs(data, i, end, linked, row)
+    if inside:
+        row[10] += _known(title, value)
+    if last:
+        row[7] = _ends_well(data, last)
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_signs(data: Bytes, i: int, end: int, linked: bool, row: Floats) -> None:
+    """Count a sign of a script that puts no space between words: of Chinese and Japanese two are a word, of Thai four."""
+    byte = data[i]
+    if byte == 0xE0 and i + 1 < end and data[i + 1] >= 0xB8:
+        row[0] += np.float32(0.25)
+        row[1] += np.float32(0.25) * linked
+    elif 0xE3 <= byte <= 0xE9:
+        row[0] += np.float32(0.5)
+        row[1] += np.float32(0.5) * linked
+        if byte == 0xE3 and i + 2 < end and data[i + 1] == 0x80:
+            row[3] += data[i + 2] == 0x81
+            row[4] += data[i + 2] == 0x82
+
+
+@numba.njit(cache=True, nogil=True)
+def _known(title: Hashes, value: np.uint64) -> bool:
     for word in title:
         if word >= value:
             return bool(word == value)

@@ -74,7 +74,7 @@ def extract(page: bytes, *, url: str = "", charset: str | None = None, day: str 
 
 def warm() -> None:
     """Do each thing once, so that what is compiled at its first call is."""
-    extract(b"<html><head><title>A page</title></head><body><article><h1>A page</h1><p>" + b"Some words of prose, enough of them. " * 40 + b"</p></article></body></html>")
+    extract(b"<title>A page</title><article><h1>A page</h1><p>" + b"Some words of prose, enough of them. " * 40 + b"</p></article>")
 
 
 def text_of(said: Reading, tree: HtmlElement, url: str = "") -> tuple[str, float]:
@@ -102,7 +102,7 @@ def _confidence(said: Reading, taken: npt.NDArray[np.bool_], chosen: npt.NDArray
 
 def _text(tree: HtmlElement, url: str, *, rules_alone: bool) -> str:
     """trafilatura's main text; `tree` is left as it is."""
-    found = trafilatura.bare_extraction(tree, url=url or None, favor_precision=rules_alone, include_comments=False)
+    found = trafilatura.bare_extraction(tree, url=url or None, fast=rules_alone, favor_precision=rules_alone, include_comments=False)
     if not isinstance(found, Document) or found.body is None:
         return ""
     return re.sub(r"[ \t]+\n", "\n", str(xmltotxt(found.body, False))).strip()

@@ -183,7 +183,7 @@ def _render(data: Bytes, segments: Ints, blocks: Ints, parents: Ints, tags: Ints
         if not chosen[block]:
             continue
         tag = blocks[block, 0]
-        table = _above(parents, tags, blocks[block, 2], TR) if tag == TD or tag == TH else 0
+        table = _above(parents, tags, blocks[block, 2], TR) if tag in (TD, TH) else 0
         if table and table == row:
             cell = at + 8
             end, _ = _fold(data, segments, first, block, out, cell, 32)

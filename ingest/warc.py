@@ -1,6 +1,7 @@
 """WARC files, as crawls leave them: the pages of their responses as text, each with its place in the file.
 
-HTML that is plain is read here; what leaves doubt goes to the extractor, in a process of its own. Plain text (a response's, or a WET file's conversion) stands as it is.
+HTML that is plain is read here; what leaves doubt goes to the extractor, in a process of its own.
+Plain text (a response's, or a WET file's conversion) stands as it is.
 What is neither, or has a fault, is Refused with the reason and the offset, and the rest goes on.
 """
 

@@ -77,6 +77,11 @@ def test_what_is_known_of_a_block() -> None:
     assert [page[offset : offset + 1] for offset in found.blocks[:, 3]] == [b"x", b"y"]
 
 
+@pytest.mark.parametrize("page", [b"<head><title>T</title></head><svg><title>no</title></svg>", b"<svg><title>no</title></svg><title>T</title>"])
+def test_the_title_is_the_head_s_not_a_picture_s(page: bytes) -> None:
+    assert page[slice(*scan(page).title)] == b"T"
+
+
 def test_deeper_than_is_followed_the_text_stays() -> None:
     page = b"<div>" * (3 * DEEPEST) + b"deep" + b"</div>" * (3 * DEEPEST) + b"<p>after"
     found = scan(page)

@@ -22,6 +22,7 @@ GOLDEN = Path(__file__).parent / "golden" / "ingest"
 def test_an_article_is_its_text_with_headings_lists_and_tables() -> None:
     found = extract((GOLDEN / "article.html").read_bytes(), url="https://canal.example/lock", day="2026-01-01")
     assert found.pop("text") == (GOLDEN / "article.txt").read_text().rstrip("\n")
+    assert found.pop("confidence") > 0.9
     assert found == {
         "charset": "utf-8", "title": "How a lock works", "author": "Ada Sluice", "date": "2021-05-17", "license": "CC-BY-SA-4.0", "language": "en-GB",
     }  # fmt: skip

@@ -243,7 +243,7 @@ def test_no_damage_makes_the_reader_fail_or_invent(tmp_path: Path, cut: int, noi
 def test_a_stuck_page_is_given_up_and_the_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = [answer(0), ("http://site.example/stuck", b"sleep", HTML, 200), answer(1)]
     monkeypatch.setattr(ingest.warc, "EXTRACTOR", "tests.ingest_making:stuck")
-    found = list(read(warc(tmp_path / "w.warc.gz", records(answers)), seconds=0.5))
+    found = list(read(warc(tmp_path / "w.warc.gz", records(answers)), mode="accurate", seconds=0.5))
     assert [row.get("uri") if isinstance(row, dict) else row.reason for row in found] == [*uris(0), "timeout", *uris(1)]
 
 

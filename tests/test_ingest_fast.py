@@ -1,0 +1,219 @@
+"""The fast tier: features and trees, the text of chosen blocks, what a page says of itself, and where another's text stands in it."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest import fast
+from ingest.about import about
+from ingest.align import _common, shares
+from ingest.blocks import scan
+from ingest.choice import choose, doubt, learned, probabilities
+from ingest.features import FEATURES, groups, measure
+from ingest.plain import render, shown
+from tests.ingest_making import PROSE, page
+
+GOLDEN = Path(__file__).parent / "golden" / "ingest"
+
+
+def rendered(markup: str) -> str:
+    data = markup.encode()
+    found = scan(data)
+    return render(found, data, np.ones(len(found.blocks), np.bool_))
+
+
+@pytest.mark.parametrize(("markup", "text"), [
+    ("<h1>One &amp; two</h1><p>a<br>b  c\nd</p>", "# One & two\na\nb c d"),
+    ("<h3>a<br>b</h3>", "### a b"),
+    ("<ul><li>one<li><p>two</p><p>more</p><ol><li>in</ol></ul>after", "- one\n- two\nmore\n  - in\nafter"),
+    ("<pre>\nx  = 1\n\ty\r\n</pre>", "```\nx  = 1\n\ty\n```"),
+    ("<pre> \n </pre>a", "a"),
+    ("<table><tr><th>a<th>b<tr><td>1<td>2<td>3</table>", "| a | b |\n|---|---|\n| 1 | 2 | 3 |"),
+    ("<table><tr><td>alone</table>", "alone"),
+    ("<table><tr><td>a<td> <td>b<br>c</table>d", "| a | b c |\nd"),
+    ("<p>a&nbsp;b \u00a0 c\u200b&shy;d</p>", "a b cd"),
+    ("<p>1 &lt;b&gt; 2</p>", "1 <b> 2"),
+    ("<p>x<br><br><br>y<br></p>", "x\ny"),
+    ("", ""),
+])
+def test_blocks_as_text(markup: str, text: str) -> None:
+    assert rendered(markup) == text
+
+
+def test_a_cell_that_is_a_paragraph_is_layout() -> None:
+    assert rendered(f"<table><tr><td>{PROSE}<td>{PROSE}</table>") == f"{PROSE.strip()}\n{PROSE.strip()}"
+
+
+PARTS = ["<p>", "<li>", "<ul>", "</ul>", "<td>", "<tr>", "<table>", "<th>", "<h2>", "<pre>", "</pre>", "<br>", "a", "&amp;", "é", "\u200b", "|", "\n"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(PARTS), max_size=40))
+def test_no_word_is_lost_or_made_up_in_rendering(parts: list[str]) -> None:
+    markup = "".join(parts)
+    data = markup.encode()
+    words = "".join(shown(scan(data), data)).replace("\u200b", "")
+    assert sorted(filter(str.isalpha, rendered(markup))) == sorted(filter(str.isalpha, words))
+
+
+# ---- what is measured, and the trees
+
+
+def test_features_are_named_numbers_of_each_block() -> None:
+    data = page("A title", "Words of the title, and 3 more. " * 4)
+    found = scan(data)
+    features = measure(found, data)
+    assert features.shape == (len(found.blocks), len(FEATURES))
+    assert len(set(FEATURES)) == len(FEATURES)
+    row = dict(zip(FEATURES, features[shown(found, data).index(("Words of the title, and 3 more. " * 4).strip())].tolist(), strict=True))
+    assert (row["words"], row["commas"], row["stops"], row["digits"], row["ends well"], row["is p"], row["in article"]) == (28, 4, 4, 4, 1, 1, 1)
+    assert row["in title"] == 4                              # "title", four times; "a" stands not there
+    assert row["linked share"] == row["in nav"] == 0
+    assert row["is heading at -1"] == 1
+
+
+def test_features_count_signs_where_no_space_parts_words() -> None:
+    data = "<p>水門番は水位が等しくなるまで上の門を開けない。待て、と言う。</p>".encode()
+    row = dict(zip(FEATURES, measure(scan(data), data)[0].tolist(), strict=True))
+    assert 14 <= row["words"] <= 18
+    assert (row["commas"], row["stops"], row["ends well"]) == (1, 2, 1)
+
+
+def test_blocks_built_alike_are_a_group() -> None:
+    data = b"<div class=story><p>a</p></div>" + b"<div class=comment><p>x</p></div>" * 3
+    found = scan(data)
+    numbers = groups(found.blocks, found.masks).tolist()
+    assert len(set(numbers[1:])) == 1
+    assert numbers[0] != numbers[1]
+
+
+def test_probabilities_are_those_of_the_trees() -> None:
+    trees, draw = learned(), np.random.default_rng(1)
+    features = draw.normal(0, 3, (20, len(FEATURES))).astype(np.float32)
+    for row, found in zip(features, probabilities(features, trees), strict=True):
+        odds = 0.0
+        for root in trees.roots.tolist():
+            node = root
+            while trees.below[2 * node] != node:
+                node = int(trees.below[2 * node + int(row[trees.feature[node]] > trees.most[node])])
+            odds += float(trees.value[node])
+        assert found == pytest.approx(1 / (1 + math.exp(-odds)), abs=1e-5)
+
+
+def test_doubt_is_the_share_of_the_chosen_words_expected_to_be_wrong() -> None:
+    probable, words = np.array([1, 0.9, 0.2, 0], np.float32), np.array([100, 50, 10, 40], np.float32)
+    assert doubt(words, probable) == pytest.approx((5 + 2, (5 + 2) / 150))
+    assert choose(words, probable).tolist() == [True, True, False, False]
+    assert choose(words, probable / 4).tolist() == [True, True, False, False], "of a page where nothing is likely, what is not unlikely"
+
+
+# ---- where another's text stands
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 4), max_size=90), st.lists(st.integers(0, 4), max_size=150))
+def test_the_longest_common_subsequence_is_found(ours: list[int], theirs: list[int]) -> None:
+    taken = _common(np.array(ours, np.uint64), np.array(theirs, np.uint64))
+    table = np.zeros((len(ours) + 1, len(theirs) + 1), int)
+    for i, a in enumerate(ours):
+        for j, b in enumerate(theirs):
+            table[i + 1, j + 1] = table[i, j] + 1 if a == b else max(table[i, j + 1], table[i + 1, j])
+    assert taken.sum() == table[-1, -1]
+    left = iter(theirs)
+    assert all(word in left for word, hit in zip(ours, taken, strict=True) if hit)
+
+
+def test_a_text_is_found_where_its_neighbours_are() -> None:
+    story = "The weir was opened early. The mill began to turn, and the miller was content with it."
+    data = f"<ul><li>The weir was opened early.</ul><p>{story}</p><p>Comments &amp; more: 水門</p>".encode()
+    found = shares(scan(data), data, f"# {story}\nand 水門")
+    assert found is not None
+    assert found.tolist() == [0, 1, pytest.approx(2 / 4)]    # the last block: two signs and two words
+
+
+def test_what_is_too_long_to_compare_says_so() -> None:
+    data = b"<p>" + b"a b " * 100_000
+    assert shares(scan(data), data, "c d " * 20_000) is None
+
+
+# ---- what a page says of itself
+
+
+def said(markup: str, url: str = "", day: str | None = "2026-01-01") -> dict[str, str | None]:
+    data = markup.encode()
+    found = scan(data)
+    return about(data, found, measure(found, data)[:, 0], url=url, day=day)
+
+
+@pytest.mark.parametrize(("markup", "key", "answer"), [
+    ("<title>Sluices | The Canal Times</title>", "title", "Sluices"),
+    ("<title>x</title><meta property='og:title' content='Sluices &amp; weirs'>", "title", "Sluices & weirs"),
+    ("<body><h1>Shown <b>title</b></h1><p>text", "title", "Shown title"),
+    ("<meta name=author content='Ada Sluice'>", "author", "Ada Sluice"),
+    ("<meta name=author content='https://example.org/ada'>", "author", None),
+    ('<script type="application/ld+json">{"@graph": [{"author": [{"name": "Ada"}, {"name": "Bo &amp; Co"}]}]}</script>', "author", "Ada; Bo & Co"),
+    ('<script type="application/ld+json">{"author": [[[{"name": ["Ada"]}]], null, 3]}</script>', "author", None),
+    ('<script type="application/ld+json">{broken</script><p class=byline>By Ada Sluice</p>', "author", "Ada Sluice"),
+    ('<script type="application/ld+json">{"datePublished": "2021-05-17T10:00:00Z"}</script>', "date", "2021-05-17"),
+    ("<meta property='article:published_time' content='2021-05-17'>", "date", "2021-05-17"),
+    ("<meta property='article:published_time' content='2031-05-17'>", "date", None),
+    ("<meta property='article:published_time' content='2021-15-17'>", "date", None),
+    ("<meta property='article:modified_time' content='2021-05-17'>", "date", None),
+    ("<p class=date>17. Mai 2021</p>", "date", "2021-05-17"),
+    ("<p class=meta>May 17th, 2021</p>", "date", "2021-05-17"),
+    ("<p class=date>17.5.2021, 10:30</p>", "date", "2021-05-17"),
+    ("<p>17 mars 2021</p>", "date", "2021-03-17"),
+    ("<p>It was on 17 March 2021 that the old weir broke at last.</p>", "date", None),
+    ("<time datetime=2021-05-17>long ago</time>", "date", "2021-05-17"),
+    ("<html lang=pt-BR>", "language", "pt-BR"),
+    ("<a rel='license nofollow' href=//creativecommons.org/licenses/by/4.0/>x</a>", "license", "CC-BY-4.0"),
+    ("<footer><p>This page is under <a href='https://creativecommons.org/licenses/by-sa/3.0/'>a licence</a></footer>", "license", "CC-BY-SA-3.0"),
+    ("<p>A photo under <a href='https://creativecommons.org/licenses/by-sa/3.0/'>a licence</a></p>", "license", None),
+    ("<p>See creativecommons.org</p>", "license", None),
+])
+def test_what_a_page_says_of_itself(markup: str, key: str, answer: str | None) -> None:
+    assert said(markup)[key] == answer
+
+
+def test_a_date_stands_in_an_address() -> None:
+    assert said("<p>x", url="https://canal.example/2021/05/17/weir")["date"] == "2021-05-17"
+    assert said("<p>x", url="https://canal.example/2021/05/171/weir")["date"] is None
+
+
+# ---- the tier
+
+
+def test_an_article_is_read_as_the_tree_reads_it() -> None:
+    found = fast.extract((GOLDEN / "article.html").read_bytes(), url="https://canal.example/lock", day="2026-01-01")
+    assert found is not None
+    assert found.pop("text") == (GOLDEN / "article.txt").read_text().rstrip("\n")
+    assert found.pop("confidence") > 0.9
+    assert found == {
+        "charset": "utf-8", "title": "How a lock works", "author": "Ada Sluice", "date": "2021-05-17", "license": "CC-BY-SA-4.0", "language": "en-GB",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("markup", [b"", b"   ", b"<html><script>only()</script></html>", bytes(range(128, 256)) * 40, b"<p>x" * (5 << 20)])
+def test_what_it_cannot_read_is_the_tree_s(markup: bytes) -> None:
+    assert fast.extract(markup) is None
+
+
+def test_the_menu_of_a_small_page_is_no_text() -> None:
+    found = fast.extract(page("Small", "A few words, and no more."))
+    assert found is None or "Shop" not in found["text"]
+
+
+ODD = ["<a href=x>", "<!--", "<script>", "<div class='comment share'>", "&#x", "<", ">"]
+MARKUP = st.lists(st.one_of(st.sampled_from([*PARTS, *ODD]), st.text(max_size=8)), max_size=60)
+
+
+@settings(max_examples=300, deadline=None)
+@given(MARKUP, st.binary(max_size=60))
+def test_whatever_the_bytes_are_it_ends_in_an_answer(parts: list[str], noise: bytes) -> None:
+    data = "".join(parts).encode("utf-8", "surrogatepass") + noise
+    found = fast.extract(data, url="http://[", day="2026-01-01")
+    assert found is None or found["text"].strip()
