@@ -18,12 +18,32 @@ MAX_RATIO = 600
 """A gzip member that grew past MAX_RECORD and by more than this is a bomb and not read on. Text reaches 20, blanks 1030."""
 CHUNK = 64 << 10
 GZIP = b"\x1f\x8b\x08"
-VERSION = b"WARC/"
-NEXT = re.compile(rb"(?:\r?\n){2}(?=WARC/[01]\.\d\d?\r?\n)")
-LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,18})[ \t]*\r?$", re.I | re.M)
 BLANK = re.compile(rb"[\r\n\0]*")
-HEAD_END = re.compile(rb"\r?\n\r?\n")
 CUT = "the file ends inside it"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a kind of archive frames its records: what one begins with, where its header ends, the length in it, and what stands before the next."""
+
+    name: str
+    opens: re.Pattern[bytes]
+    head_end: re.Pattern[bytes]
+    length: re.Pattern[bytes]
+    next: re.Pattern[bytes]
+    gap: bytes
+
+
+WARC = Form(
+    "WARC", re.compile(rb"WARC/"), re.compile(rb"\r?\n\r?\n"), re.compile(rb"^content-length:[ \t]*(\d{1,18})[ \t]*\r?$", re.I | re.M),
+    re.compile(rb"(?:\r?\n){2}(?=WARC/[01]\.\d\d?\r?\n)"), b"\r\n\r\n",
+)  # fmt: skip
+ARC_LINE = rb"([a-z][a-z0-9+.\-]{1,20}:[^\r\n]{1,8000}?) ([0-9a-fA-F.:\-]{1,45}) (\d{8,17}) ([^\r\n ]{1,200})(?: [^\r\n]{1,1000})? (\d{1,18})[ \t]*\r?\n"
+ARC = Form(
+    "ARC", re.compile(rb"[a-z][a-z0-9+.\-]{1,20}:"), re.compile(rb"\n"), re.compile(rb" (\d{1,18})[ \t]*\r?\n"),
+    re.compile(rb"\n(?=" + ARC_LINE + rb")"), b"\n",
+)  # fmt: skip
+FORMS = (WARC, ARC)
 
 
 @dataclass(frozen=True)
@@ -42,15 +62,32 @@ class Frame:
 
 
 def frames(path: str) -> Iterator[Frame]:
-    """Yield the records of a WARC file, plain or gzip, whatever state it is in."""
+    """Yield the records of a WARC or ARC file, plain or gzip, whatever state it is in. ARC's come in WARC's form."""
     with open(path, "rb") as file:
-        if file.read(2) == GZIP[:2]:
-            yield from _members(file)
-        else:
-            yield from _Records(_Plain(file), 0, 0).frames()
+        head = file.read(4096)
+        packed = head.startswith(GZIP[:2])
+        form = ARC if (_opens(head) if packed else head).startswith(b"filedesc:") else WARC
+        found = _members(file, form) if packed else _Records(_Plain(file), 0, 0, form).frames()
+        yield from found if form is WARC else map(_as_warc, found)
 
 
-def _members(file: BinaryIO) -> Iterator[Frame]:
+def _as_warc(frame: Frame) -> Frame:
+    """An ARC record (Burner and Kahle 1996) as a WARC response; the file's own first record as its note."""
+    found = re.match(ARC_LINE, frame.data)
+    if frame.fault or not found:
+        return frame if frame.fault else Frame(frame.offset, frame.length, b"", "corrupt_record", "no header line of ARC")
+    uri, _, when, kind, _ = found.groups()
+    content, date = frame.data[found.end() :], when.decode().ljust(14, "0")
+    http = content.startswith(b"HTTP/")
+    head = [
+        b"WARC/1.0", b"WARC-Type: " + (b"warcinfo" if uri.startswith(b"filedesc:") else b"response" if http else b"resource"), b"WARC-Target-URI: " + uri,
+        f"WARC-Date: {date[:4]}-{date[4:6]}-{date[6:8]}T{date[8:10]}:{date[10:12]}:{date[12:14]}Z".encode(),
+        b"Content-Type: " + (b"application/http; msgtype=response" if http else kind), b"Content-Length: %d" % len(content),
+    ]  # fmt: skip
+    return Frame(frame.offset, frame.length, b"\r\n".join([*head, b"", b""]) + content)
+
+
+def _members(file: BinaryIO, form: Form) -> Iterator[Frame]:
     """Each gzip member is read on its own. One that breaks off is passed over to the next that begins with a record."""
     offset, expanded = 0, 0
     while True:
@@ -59,19 +96,19 @@ def _members(file: BinaryIO) -> Iterator[Frame]:
         if not head.strip(b"\0"):
             return
         if not head.startswith(GZIP):
-            end = _next_member(file, offset + 1)
+            end = _next_member(file, offset + 1, form)
             yield Frame(offset, end - offset, b"", "corrupt_record", f"no gzip member but {head[:8]!r}")
             offset = end
             continue
         file.seek(offset)
-        member = _Member(file, offset)
-        records = _Records(member, offset, expanded)
+        member = _Member(file, offset, form)
+        records = _Records(member, offset, expanded, form)
         yield from records.frames()
         expanded = records.at
-        offset = member.end if member.fault is None else _next_member(file, offset + 1)
+        offset = member.end if member.fault is None else _next_member(file, offset + 1, form)
 
 
-def _next_member(file: BinaryIO, start: int) -> int:
+def _next_member(file: BinaryIO, start: int, form: Form) -> int:
     """Return the offset of the next gzip member whose first bytes are a WARC record's; the file's end if there is none."""
     held, base = b"", start
     file.seek(start)
@@ -81,7 +118,7 @@ def _next_member(file: BinaryIO, start: int) -> int:
         while at >= 0:
             if len(held) - at < 4096:
                 held += file.read(4096)
-            if _opens(held[at : at + 4096]).startswith(VERSION):
+            if form.opens.match(_opens(held[at : at + 4096])):
                 return base + at
             at = held.find(GZIP, at + 1)
         base, held = base + len(held) - 2, held[-2:]
@@ -125,8 +162,8 @@ class _Member:
 
     fault: str | None = None
 
-    def __init__(self, file: BinaryIO, offset: int) -> None:
-        self.file, self.end = file, offset
+    def __init__(self, file: BinaryIO, offset: int, form: Form) -> None:
+        self.file, self.end, self.form = file, offset, form
         self._inflate, self._raw = zlib.decompressobj(31), b""
         self._used = self._grown = 0
 
@@ -155,13 +192,12 @@ class _Member:
                 return out
         return b""
 
-
     def _goes_on(self) -> bool:
         """Whether the next member goes on with the record that this one left unfinished; then reading goes on in it."""
         if len(self._raw) < 4096:
             self._raw += self.file.read(4096)
         opens = _opens(self._raw) if self._raw.startswith(GZIP) else b""
-        if not opens or opens.startswith(VERSION):
+        if not opens or self.form.opens.match(opens):
             return False
         self._inflate = zlib.decompressobj(31)
         return True
@@ -170,8 +206,8 @@ class _Member:
 class _Records:
     """The records of one stream. `at` counts expanded bytes from the start of the file."""
 
-    def __init__(self, stream: _Stream, offset: int, expanded: int) -> None:
-        self.stream, self.offset = stream, offset
+    def __init__(self, stream: _Stream, offset: int, expanded: int, form: Form) -> None:
+        self.stream, self.offset, self.form = stream, offset, form
         self.first = self.at = self.base = expanded
         self.held = bytearray()
 
@@ -193,14 +229,14 @@ class _Records:
 
     def _record(self) -> tuple[str | None, bytes, str]:
         """Read a record and go to the end of it; after a fault, to the next record. Returns (fault, data, error)."""
-        self._more(len(VERSION))
-        if self._slice(self.at, self.at + len(VERSION)) != VERSION:
+        self._more(24)
+        if not self.form.opens.match(self._slice(self.at, self.at + 24)):
             said = bytes(self._slice(self.at, self.at + 16))
-            return self._fault(self.at, "corrupt_record", f"no WARC header but {said!r}")
-        head = self._find(HEAD_END, MAX_HEADER)
-        length = LENGTH.search(self._slice(self.at, head)) if head is not None else None
+            return self._fault(self.at, "corrupt_record", f"no {self.form.name} header but {said!r}")
+        head = self._find(self.form.head_end, MAX_HEADER)
+        length = self.form.length.search(self._slice(self.at, head)) if head is not None else None
         if head is None or length is None:
-            return self._fault(self.at, "corrupt_record", "no whole header with a Content-Length")
+            return self._fault(self.at, "corrupt_record", f"no whole header with a {'Content-Length' if self.form is WARC else 'length'}")
         size = int(length[1])
         if head - self.at + size > MAX_RECORD:
             return self._fault(head, "too_large", f"{size} bytes")
@@ -259,14 +295,14 @@ class _Records:
             size *= 4
 
     def _next(self, start: int) -> int | None:
-        found = NEXT.search(self.held, start - self.base)
+        found = self.form.next.search(self.held, start - self.base)
         return self.base + found.end() if found else None
 
     def _ends(self, place: int) -> bool:
         """Whether a record can end at a place: blank lines stand behind it, or the next record, or nothing."""
-        self._more(place - self.at + 16)
-        behind = bytes(self._slice(place, place + 16))
-        return behind.startswith(b"\r\n\r\n") or not behind.strip(b"\r\n\0") or behind.lstrip(b"\r\n").startswith(VERSION)
+        self._more(place - self.at + 32)
+        behind = bytes(self._slice(place, place + 32))
+        return behind.startswith(self.form.gap) or not behind.strip(b"\r\n\0") or self.form.opens.match(behind.lstrip(b"\r\n")) is not None
 
     def _skip_blank(self) -> bool:
         """Go past line ends; False when nothing stands behind them."""
