@@ -1,8 +1,10 @@
 """The parts of a recipe, one builder a section: what each key means, which are required, which function the knobs go to."""
 
 import glob
+import gzip
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -282,15 +284,37 @@ LOOKS: dict[tuple[str, str], tuple[str, ...]] = {
     ("eval", "model"): ("train",),
 }
 """Where a bare name is looked up, by the key that it stands under."""
-
+LISTS = (".paths", ".paths.gz")
+"""Names of files that list files, a path a line, as Common Crawl publishes them."""
+MAX_LIST = 256 << 20
 
 
 def inputs(part: Part) -> list[str]:
-    """Return the files that an ingest part's patterns match, sorted. Raises InputError when there is none."""
-    found = sorted({p for pattern in part.given["paths"] for p in glob.glob(pattern, recursive=True)})
+    """Return the files that an ingest part's patterns match, sorted; of a list, those that it names. Raises InputError when there is none."""
+    matched = {p for pattern in part.given["paths"] for p in glob.glob(pattern, recursive=True)}
+    found = sorted({file for p in matched for file in (_in_list(p) if p.endswith(LISTS) else [p])})
     if not found:
         raise InputError(f"ingest.{part.name}: nothing at {', '.join(part.given['paths'])}; check paths: (the demo's files come with `make demo`)")
     return found
+
+
+def _in_list(path: str) -> list[str]:
+    """The files that a list names, relative to where it lies."""
+    try:
+        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+            said = file.read(MAX_LIST + 1)
+        lines = [line.strip() for line in said.decode().splitlines()]
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read as a list of paths: {error}") from None
+    if len(said) > MAX_LIST:
+        raise InputError(f"{path}: is larger than a list of paths may be, {MAX_LIST:,} bytes; split it")
+    named = [line for line in lines if line and not line.startswith("#")]
+    files = [os.path.normpath(os.path.join(os.path.dirname(path), line)) for line in named]
+    missing = [line for line, file in zip(named, files, strict=True) if not os.path.exists(file)]
+    if missing:
+        gone = f"{len(missing):,} of {len(named):,} files are not there, such as {missing[0]}"
+        raise InputError(f"{path}: {gone}; they are looked for beside the list: fetch them, or list fewer")
+    return files
 
 
 def policy_names(part: Part) -> list[str]:

@@ -10,13 +10,17 @@ from catalog.progress import Meter
 from catalog.spark import map_files
 from headrace.child import Work
 from headrace.engines import spark_for, workers
-from headrace.keys import generation
-from ingest.land import tasks
+from headrace.keys import appended_to, generation
+from ingest.land import fresh, tasks
 
 
 def run(part: Part, work: Work) -> str:
     """Land a part's documents and publish them; return one line about them."""
-    files = inputs(part)
+    files, head = inputs(part), appended_to(work.lake, work.recipe, part)
+    if head is not None and not generation(work.key(part)):
+        files = fresh(files, [file.full_path for file in head.files])
+    else:
+        head = None                                          # the first time, and when it is forced, all is read
     given = {
         "name": part.name, "shape": part.given["shape"], "domain": part.given.get("domain", part.name), "dump": part.given.get("dump"),
         "license": part.given.get("license"), **({"again": again} if (again := generation(work.key(part))) else {}),
@@ -35,7 +39,7 @@ def run(part: Part, work: Work) -> str:
     draft = Draft(
         dataset=part.dataset, key=work.key(part), shape=given["shape"], owner=work.recipe.name, run=work.job, files=tuple(_file(r["file"]) for r in done),
         quarantine=tuple(row for result in done for row in result["refused"]), metrics={"input_bytes": float(sum(task["bytes"] for task in todo))},
-        parent=work.lake.head(part.dataset),
+        parent=work.lake.head(part.dataset), mode="append" if head else "replace",
         tables={"funnel": _funnel(given, done, reasons), "run": [{"part": part.id, "recipe": work.recipe.name, "state": "done"}]},
     )  # fmt: skip
     snapshot = work.lake.commit(draft, take=work.options.take)

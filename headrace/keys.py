@@ -12,11 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from catalog.errors import InputError, RecipeError, near
+from catalog.files import Snapshot
 from catalog.ids import digest
 from catalog.lake import Lake
 from catalog.parts import Part, inputs, policy_names
 from catalog.recipe import Recipe
 from headrace.done import dataset, finished, models, rows
+from ingest.land import fresh
 from trainer.knobs import lasting
 
 
@@ -80,7 +82,17 @@ def _ingest_key(recipe: Recipe, part: Part, lake: Lake, own: list[str], *, asked
         if head is not None and head.owner == recipe.name:
             return head.key
         raise
-    return digest(*own, json.dumps([_identity(file) for file in files]))
+    head = appended_to(lake, recipe, part)
+    if head is None:
+        return digest(*own, json.dumps([_identity(file) for file in files]))
+    new = fresh(files, [file.full_path for file in head.files])
+    return digest(*own, head.key, json.dumps([_identity(file) for file in new])) if new else head.key
+
+
+def appended_to(lake: Lake, recipe: Recipe, part: Part) -> Snapshot | None:
+    """Return the snapshot that an ingest part with `append: true` adds files to; None where it lands all of its files."""
+    head = dataset(lake, part.dataset) if part.given.get("append") else None
+    return head if head is not None and head.owner == recipe.name else None
 
 
 def _identity(path: str) -> list[tuple[str, int, int]]:

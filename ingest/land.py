@@ -119,10 +119,34 @@ def land(task: Task) -> dict[str, Any]:
     file = {"id": task["id"], "path": os.path.relpath(path, task["root"]), "rows": stat.rows, "bytes": stat.bytes, "ids": stat.ids, "columns": columns}
     result = {
         "file": {**file, "root": task["root"]}, "documents": stat.rows, "text_bytes": text_bytes, "refused": refused,
-        "reasons": dict(Counter(row["reason"] for row in refused)), "seconds": round(time.monotonic() - started, 3),
+        "reasons": dict(Counter(row["reason"] for row in refused)), "inputs": [[path, *_identity(path)] for path, _ in task["files"]],
+        "seconds": round(time.monotonic() - started, 3),
     }  # fmt: skip
     write_json(path.with_suffix(".json"), result)
     return result
+
+
+def fresh(files: Sequence[str], landed: Sequence[str]) -> list[str]:
+    """Return the files that none of the data files `landed` was made from: what an append reads.
+
+    A file is known by its path, size and time, or where it moved by its name, size and time. Raises InputError for one that was changed since,
+    and where a data file's account is gone, so that nobody can say.
+    """
+    known: dict[str, list[Any]] = {}
+    for path in landed:
+        try:
+            known.update((inner, identity) for inner, *identity in json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))["inputs"])
+        except (OSError, KeyError, ValueError):
+            raise InputError(f"{path}: what it was made from is not known, so nothing can be appended to its dataset; leave append: out") from None
+    moved = {(os.path.basename(path), *identity) for path, identity in known.items()}
+    found = []
+    for path in files:
+        identity = [*_identity(path)]
+        if path in known and known[path] != identity:
+            raise InputError(f"{path}: was changed since its documents were appended; give the changed file another name, or leave append: out")
+        if path not in known and (os.path.basename(path), *identity) not in moved:
+            found.append(path)
+    return found
 
 
 def _told(task: Task) -> dict[str, Any] | None:
