@@ -1,6 +1,6 @@
 """WARC files, as crawls leave them: the pages of their responses as text, each with its place in the file.
 
-HTML that is plain is read here; what leaves doubt goes to the extractor, in a process of its own.
+HTML is read here, or by the extractor in a process of its own.
 Plain text (a response's, or a WET file's conversion) stands as it is.
 What is neither, or has a fault, is Refused with the reason and the offset, and the rest goes on.
 """
@@ -15,7 +15,7 @@ from typing import Any
 from fastwarc import WarcRecord, WarcRecordType
 from fastwarc.stream_io import BrotliReader, ZstdReader
 
-from catalog.errors import InputError
+from catalog.errors import InputError, near
 from catalog.stage import Refused, source
 from catalog.worker import Failure, Worker
 from ingest import fast
@@ -26,7 +26,7 @@ from ingest.shapes import naive
 EXTRACTOR = "ingest.html:extract"                            # by name: trafilatura is imported in the worker alone
 MAX_PAGE = 16 << 20
 """Bytes of a page at most, its content encoding undone."""
-MODES = ("fast", "accurate")
+MODES = ("fast", "balanced", "accurate")
 HTML = ("text/html", "application/xhtml+xml")
 PAGES = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion
 LOOKS_LIKE_HTML = re.compile(rb"^\s*(?:<!doctype\s+html|<html|<head|<body|<!--)", re.I)
@@ -42,17 +42,17 @@ Asked = tuple[Found, bytes | None, dict[str, Any]]
 def read(path: str, *, mode: str = "fast", seconds: float = 10.0) -> Iterator[Found]:
     """Yield a document for each page of a WARC file, in its order, or Refused. `seconds` of processor time are what one page may take.
 
-    `mode: fast` reads a page in one pass and gives those in doubt to the extractor; `mode: accurate` gives it every page (docs/ingest.md).
+    `mode: fast` reads pages in one pass; `balanced` gives those in doubt to the extractor, `accurate` every page (docs/ingest.md).
 
     Reasons: of the record `corrupt_record`, `wrong_length`, `truncated`, `too_large`, `no_uri`, `revisit`; of the answer
     `status`, `empty_body`, `robots_txt`, `not_html`, `bad_encoding`; of the page those of `ingest.html.extract`, and `timeout`,
     `memory`, `died`, `error` where its extractor failed. Requests and notes of the crawler are no pages and are passed over.
     """
     if mode not in MODES:
-        raise InputError(f"warc: mode: {mode!r} is neither {' nor '.join(MODES)}")
+        raise InputError(f"warc: mode: {mode!r} is none of {', '.join(MODES)}{near(mode, MODES)}")
     ended: list[Exception] = []
     with Worker(EXTRACTOR, seconds=seconds) as extractor:
-        for about, answer in extractor.map(_until(_asked(path, mode == "fast"), ended)):
+        for about, answer in extractor.map(_until(_asked(path, mode), ended)):
             yield about if isinstance(about, Refused) else _document(about, answer)
     if ended:
         raise ended[0]
@@ -66,8 +66,8 @@ def _until(asked: Iterator[Asked], ended: list[Exception]) -> Iterator[Asked]:
         ended.append(error)
 
 
-def _asked(path: str, plain: bool) -> Iterator[Asked]:
-    """What each record asks of the extractor: nothing, of one refused, already text, or `plain` enough to be read here."""
+def _asked(path: str, mode: str) -> Iterator[Asked]:
+    """What each record asks of the extractor: nothing, of one refused, already text, or read here."""
     for frame in frames(path):
         try:
             found = _page(frame)
@@ -80,7 +80,7 @@ def _asked(path: str, plain: bool) -> Iterator[Asked]:
             continue
         body, charset = found.pop("body"), found.pop("charset")
         asked = {"url": found["uri"], "charset": charset, "day": found["fetched_at"].date().isoformat() if found["fetched_at"] else None}
-        answer = fast.extract(body, **asked) if plain else None
+        answer = None if mode == "accurate" else fast.extract(body, sure=mode == "balanced", **asked)
         if answer is None:
             yield found, body, asked
         else:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from catalog.worker import Failure, Worker
+from ingest import fast
 from ingest.html import extract
 from ingest.records import frames
 from ingest.warc import _page
@@ -99,6 +100,23 @@ def test_gold_pages_are_read_as_well_as_pinned(data: Callable[[str], Path]) -> N
 
 
 PINNED_GOLD = "850e919adf4741a8"
+
+
+@pytest.mark.slow
+def test_the_fast_tier_reads_gold_pages_as_well_as_pinned(data: Callable[[str], Path]) -> None:
+    """A gate for the code around the trees, which have seen these pages: what it reads of pages unseen is in benchmarks/RESULTS.md."""
+    folder = data("web/gold.jsonl.gz").parent
+    gold = {(row["warc"], row["url"]): row for row in map(json.loads, gzip.decompress((folder / "gold.jsonl.gz").read_bytes()).splitlines())}
+    whole, left = [], 0
+    for path in sorted(folder.glob("pages-*.warc.gz")):
+        for key, found in _pages(path):
+            if key in gold and gold[key]["text"]:
+                answer = fast.extract(found["body"], charset=found["charset"])
+                left += answer is None
+                whole.append(overlap(" ".join((answer or {"text": ""})["text"].split()), gold[key]["text"]))
+    assert len(whole) == 142
+    assert left <= 1
+    assert sum(whole) / len(whole) >= 0.970
 
 
 def _pages(path: Path) -> list[tuple[tuple[str, str], dict[str, bytes]]]:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from warcio.warcwriter import WARCWriter
 
 import ingest.warc
+from catalog.errors import InputError
 from catalog.stage import Refused
 from ingest.records import Frame, frames
 from ingest.warc import read
@@ -270,6 +271,18 @@ def test_legacy_arc_is_read(tmp_path: Path, members: str, fields: bytes) -> None
     assert isinstance(found[2], dict)
     assert f"2. {PROSE[:40]}" in found[2]["text"]
     assert found[2]["fetched_at"] == datetime(2001, 2, 3, 4, 5, 2)
+
+
+def test_a_mode_that_is_none_says_which_there_are(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"warc: mode: 'fats' is none of fast, balanced, accurate; did you mean 'fast'\?"):
+        list(read(warc(tmp_path / "w.warc.gz", records(FIVE)), mode="fats"))
+
+
+@pytest.mark.parametrize("mode", ["fast", "balanced", "accurate"])
+def test_every_mode_reads_pages_and_says_how_sure_it_is(tmp_path: Path, mode: str) -> None:
+    found = list(read(warc(tmp_path / "w.warc.gz", records(FIVE)), mode=mode))
+    assert [row["uri"] for row in found if isinstance(row, dict)] == uris(*range(5))
+    assert all(isinstance(row, dict) and row["lang"] == "en" and 0.5 < row["confidence"] <= 1 for row in found)
 
 
 @pytest.mark.slow
