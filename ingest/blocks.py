@@ -112,7 +112,7 @@ def _hides(data: Bytes, start: int, end: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
-def _tag(data: Bytes, at: int, size: int) -> tuple[int, int]:
+def tag_at(data: Bytes, at: int, size: int) -> tuple[int, int]:
     """Read a tag's name. Returns its number, 0 for one that is not known, and the offset behind it."""
     found = FNV_START
     while at < size and data[at] > SPACE and data[at] != GT and data[at] != SLASH:
@@ -174,7 +174,18 @@ def _attributes(data: Bytes, at: int, size: int) -> tuple[np.uint64, bool, int]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _behind(data: Bytes, at: int, size: int) -> int:
+def attributes_end(data: Bytes, at: int, size: int) -> int:
+    """The offset behind the `>` of a tag, past attributes whose values may hold one."""
+    while at < size and data[at] != GT:
+        if data[at] == EQUALS:
+            _, _, at = _value(data, at, size)
+        else:
+            at += 1
+    return min(at + 1, size)
+
+
+@numba.njit(cache=True, nogil=True)
+def behind(data: Bytes, at: int, size: int) -> int:
     """The offset behind a comment, a declaration or a processing instruction that starts at `at`."""
     if data[at + 1] == BANG and data[at + 2] == DASH and data[at + 3] == DASH:
         at += 4
@@ -187,7 +198,7 @@ def _behind(data: Bytes, at: int, size: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _raw_end(data: Bytes, name: int, at: int, size: int) -> int:
+def raw_end(data: Bytes, name: int, at: int, size: int) -> int:
     """Where the end tag of raw content starts, whose name is written at `name`; the page's end where it never comes."""
     length = 0
     while data[name + length] > SPACE and data[name + length] != GT and data[name + length] != SLASH:
@@ -302,7 +313,7 @@ def _open(into: _Pages, data: Bytes, tag: int, name: int, words: np.uint64, hidd
     if tag == BR and not state[FRESH]:
         _add(into, at, at, BREAK)
     if RAW[tag]:
-        end: int = _raw_end(data, name, at, size)
+        end: int = raw_end(data, name, at, size)
         if tag == TITLE and not state[TITLE_END] and (into.tags[state[TOP]] == HEAD or not into.stack[state[TOP], SILENCED]):
             state[TITLE_START], state[TITLE_END] = at, end  # a picture's title is none
         return end
@@ -345,9 +356,9 @@ def _scan(data: Bytes, size: int) -> tuple[Ints, Ints, Masks, Ints, Ints, int, i
             at = _text(into, data, at, size)
             continue
         if following in (BANG, QUESTION) or not 97 <= _lower(data[name]) <= 122:
-            at = _behind(data, at, size)
+            at = behind(data, at, size)
             continue
-        tag, end = _tag(data, name, size)
+        tag, end = tag_at(data, name, size)
         words, hidden, end = _attributes(data, end, size)
         if following == SLASH:
             state[TOP] = _closes(into.tags, state[TOP], tag)
