@@ -1,6 +1,6 @@
 """HTML to text: accuracy and speed of ours beside trafilatura (three modes), resiliparse, readability-lxml and jusText, in one run.
 
-    python benchmarks/extraction.py [--runs 3]      in .venv-oracles, with HEADRACE_DATA and the demo corpus; about 10 minutes
+    python benchmarks/extraction.py [--runs 3]      with HEADRACE_DATA and the demo corpus; about 10 minutes, in .venv-oracles whichever is called
 
 The pages are the 589 of HEADRACE_DATA/web with gold. Whole texts (81 pages of the article-extraction benchmark, 61 of Readability's tests) are
 compared by its measure: shingles of four words with their counts, each page's true and false positives and false negatives as shares
@@ -15,6 +15,7 @@ balanced modes include the pages that they give to the accurate one; title, auth
 """
 
 import argparse
+import importlib.util
 import os
 import re
 import sys
@@ -26,10 +27,13 @@ from statistics import median
 
 HOME = Path(__file__).resolve().parent.parent
 sys.path[:] = [str(HOME), *(path for path in sys.path if Path(path).resolve() != HOME / "benchmarks"), str(HOME / "benchmarks")]
+if importlib.util.find_spec("lightgbm") is None:            # called in .venv: the peers, and what learns, are in the other environment
+    oracles = os.environ.get("HEADRACE_ORACLES", str(HOME / ".venv-oracles/bin/python"))
+    os.execv(oracles, [oracles, *sys.argv])
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"))
 
 import numpy as np
-from teach_extraction import MODES, Page, gold_pages, host, learn, more_pages
+from teach.extraction import MODES, Page, gold_pages, host, learn, more_pages
 
 from ingest import fast, html
 from ingest.choice import Trees

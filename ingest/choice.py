@@ -1,6 +1,6 @@
 """Which blocks of a page are its text: boosted trees over what is measured of each, and how far they are to be doubted.
 
-The trees lie in `choice.npz`, learned by `benchmarks/teach_extraction.py` and evaluated here without the library that learned them.
+The trees lie in `choice.npz`, learned by `benchmarks/teach/extraction.py` and evaluated here without the library that learned them.
 """
 
 import io
@@ -50,7 +50,7 @@ def read(content: bytes) -> Trees:
     """Return trees from the bytes of an .npz file. They must be of the features that are measured now."""
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         names = tuple(str(file["names"]).split("\n"))
-        assert names == FEATURES, "choice.npz was learned from other features: run benchmarks/teach_extraction.py"
+        assert names == FEATURES, "choice.npz was learned from other features: run benchmarks/teach/extraction.py"
         return Trees(*(file[name] for name in Trees._fields))
 
 

@@ -1,6 +1,6 @@
 """Learn which blocks of a page are its text, and write `ingest/choice.npz`.
 
-    python benchmarks/teach_extraction.py [--out FILE]        in .venv-oracles, with HEADRACE_DATA and the demo corpus; about 3 minutes
+    python benchmarks/teach/extraction.py [--out FILE]        in .venv-oracles, with HEADRACE_DATA and the demo corpus; about 3 minutes
 
 Pages with gold text say which words are theirs by alignment (`ingest.align`). Pages with snippets, and those of the demo corpus, are labelled
 by trafilatura: a block is text where at least two of its three modes kept it, and weighs less where they differ; the snippets
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-HOME = Path(__file__).resolve().parent.parent
-sys.path[:] = [str(HOME), *(path for path in sys.path if Path(path).resolve() != HOME / "benchmarks")]
+HOME = Path(__file__).resolve().parent.parent.parent
+sys.path[:] = [str(HOME), *(path for path in sys.path if Path(path).resolve() != HOME / "benchmarks" / "teach")]
 
 import numpy as np
 import numpy.typing as npt
