@@ -299,21 +299,24 @@ def inputs(part: Part) -> list[str]:
 
 
 def _in_list(path: str) -> list[str]:
-    """The files that a list names, relative to where it lies."""
+    """The files that a list names, relative to where it lies or to a folder above: Common Crawl's are relative to its bucket."""
     try:
         with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
             said = file.read(MAX_LIST + 1)
-        lines = [line.strip() for line in said.decode().splitlines()]
+        lines = [line.strip() for line in said.decode("utf-8-sig").splitlines()]
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read as a list of paths: {error}") from None
     if len(said) > MAX_LIST:
         raise InputError(f"{path}: is larger than a list of paths may be, {MAX_LIST:,} bytes; split it")
     named = [line for line in lines if line and not line.startswith("#")]
-    files = [os.path.normpath(os.path.join(os.path.dirname(path), line)) for line in named]
+    folder = os.path.dirname(os.path.abspath(path))
+    above = [folder, *map(str, Path(folder).parents)]
+    base = next((one for one in above if named and os.path.exists(os.path.join(one, named[0]))), folder)
+    files = [os.path.normpath(os.path.join(base, line)) for line in named]
     missing = [line for line, file in zip(named, files, strict=True) if not os.path.exists(file)]
     if missing:
         gone = f"{len(missing):,} of {len(named):,} files are not there, such as {missing[0]}"
-        raise InputError(f"{path}: {gone}; they are looked for beside the list: fetch them, or list fewer")
+        raise InputError(f"{path}: {gone}; they are looked for from {base}: fetch them, or list fewer")
     return files
 
 

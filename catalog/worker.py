@@ -33,8 +33,8 @@ AHEAD = 32
 """Documents in the pipe at most, so that the child finds the next one waiting."""
 AHEAD_BYTES = 8 << 20
 F_SETPIPE_SZ = 1031  # Linux; named in `fcntl` since Python 3.10 on new kernels only
-START_SECONDS = 120.0
-"""What a child may take to import its library, on a cold disk."""
+START_SECONDS = 600.0
+"""What a child may take to import its library on a cold disk, and to compile what it uses on a busy machine."""
 WALL = 6.0
 """Times the limit that a document may take by the clock: the limit itself is processor time, so that a busy machine refuses nothing more."""
 NOISE = 16 << 20

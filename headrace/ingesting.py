@@ -11,22 +11,20 @@ from catalog.spark import map_files
 from headrace.child import Work
 from headrace.engines import spark_for, workers
 from headrace.keys import appended_to, generation
-from ingest.land import fresh, tasks
+from ingest.land import fresh, read_before, tasks
 
 
 def run(part: Part, work: Work) -> str:
     """Land a part's documents and publish them; return one line about them."""
-    files, head = inputs(part), appended_to(work.lake, work.recipe, part)
-    if head is not None and not generation(work.key(part)):
-        files = fresh(files, [file.full_path for file in head.files])
-    else:
-        head = None                                          # the first time, and when it is forced, all is read
+    files, head = inputs(part), appended_to(work.lake, part) if not generation(work.key(part)) else None  # forced, all is read
+    before = read_before([file.full_path for file in head.files]) if head else {}
+    files = fresh(files, before) if head else files
     given = {
         "name": part.name, "shape": part.given["shape"], "domain": part.given.get("domain", part.name), "dump": part.given.get("dump"),
         "license": part.given.get("license"), **({"again": again} if (again := generation(work.key(part))) else {}),
     }  # fmt: skip
     folder = work.lake.root / "data" / part.dataset / work.key(part)
-    todo = tasks(files, part.bound[0], given, str(folder), str(work.lake.root), work.options.limit)
+    todo = tasks(files, part.bound[0], given, str(folder), str(work.lake.root), work.options.limit, before)
     spark = spark_for(work, part, sum(task["bytes"] for task in todo))
     with Meter(part.id, len(todo), "groups of files") as meter:
         done = list(map_files("ingest.land:land", todo, spark=spark, workers=workers(work), progress=lambda _: meter.add()))
@@ -34,7 +32,7 @@ def run(part: Part, work: Work) -> str:
     done.sort(key=lambda result: order[result["file"]["id"]])
     documents = sum(result["documents"] for result in done)
     reasons: Counter[str] = sum((Counter(result["reasons"]) for result in done), Counter())
-    if not documents:
+    if not documents and head is None:
         raise InputError(f"{part.id}: {len(files)} files and not one document in them{_why(reasons)}; check that {part.given['kind']} is their kind")
     draft = Draft(
         dataset=part.dataset, key=work.key(part), shape=given["shape"], owner=work.recipe.name, run=work.job, files=tuple(_file(r["file"]) for r in done),

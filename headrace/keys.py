@@ -18,7 +18,7 @@ from catalog.lake import Lake
 from catalog.parts import Part, inputs, policy_names
 from catalog.recipe import Recipe
 from headrace.done import dataset, finished, models, rows
-from ingest.land import fresh
+from ingest.land import fresh, read_before
 from trainer.knobs import lasting
 
 
@@ -37,7 +37,7 @@ def part_keys(
         own = [recipe.digest(_lasting(part))]
         above = [keys[need] for need in part.needs] + [_lake_key(lake, name, recipe, part) for name in part.lake_needs]
         if part.section == "ingest":
-            keys[part.id] = _ingest_key(recipe, part, lake, [*own, str(limit)], asked=part.id in chosen)
+            keys[part.id] = _ingest_key(recipe, part, lake, [*own, str(limit)], asked=part.id in chosen, forced=part.id in force)
         else:
             bodies = [Path(recipe.policies[name]).read_text(encoding="utf-8") for name in policy_names(part)]
             keys[part.id] = digest(*own, *above, *bodies)
@@ -73,26 +73,35 @@ def generation(key: str) -> str:
     return key.partition("-")[2]
 
 
-def _ingest_key(recipe: Recipe, part: Part, lake: Lake, own: list[str], *, asked: bool) -> str:
-    """Raw files may be gone once they are read: where `--only` leaves the part out, what this recipe landed stands for them."""
+def _ingest_key(recipe: Recipe, part: Part, lake: Lake, own: list[str], *, asked: bool, forced: bool) -> str:
+    """Raw files may be gone once they are read: where `--only` leaves the part out, what this recipe landed stands for them.
+
+    An append is of its head and of the files that are new to it; without one, the head is what the part amounts to. Forced, it
+    replaces, which the key of a generation says.
+    """
+    if asked and part.given.get("append") and own[-1] != "None":
+        raise InputError(f"{part.id}: --limit reads some documents of its files, and append: would take them for read; leave one of the two out")
+    appended = appended_to(lake, part)
+    head = appended or (None if asked else dataset(lake, part.dataset))
+    ours = head is not None and head.owner == recipe.name
     try:
         files = inputs(part)
     except InputError:
-        head = None if asked else dataset(lake, part.dataset)
-        if head is not None and head.owner == recipe.name:
+        if head is not None and ours and not forced:
             return head.key
         raise
-    head = appended_to(lake, recipe, part)
-    if head is None:
-        return digest(*own, json.dumps([_identity(file) for file in files]))
-    new = fresh(files, [file.full_path for file in head.files])
-    return digest(*own, head.key, json.dumps([_identity(file) for file in new])) if new else head.key
+    if appended is None or forced:
+        key = digest(*own, json.dumps([_identity(file) for file in files]))
+        return f"{key}-0" if appended else key
+    if ours and not asked:
+        return appended.key
+    new = fresh(files, read_before([file.full_path for file in appended.files]))
+    return digest(*own, appended.key, json.dumps([_identity(file) for file in new])) if new else appended.key
 
 
-def appended_to(lake: Lake, recipe: Recipe, part: Part) -> Snapshot | None:
+def appended_to(lake: Lake, part: Part) -> Snapshot | None:
     """Return the snapshot that an ingest part with `append: true` adds files to; None where it lands all of its files."""
-    head = dataset(lake, part.dataset) if part.given.get("append") else None
-    return head if head is not None and head.owner == recipe.name else None
+    return dataset(lake, part.dataset) if part.given.get("append") else None
 
 
 def _identity(path: str) -> list[tuple[str, int, int]]:

@@ -5,9 +5,9 @@ publication; where only a change is dated, none is given. Everything here is lin
 """
 
 import datetime
-import html
 import json
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,16 +16,15 @@ import numpy.typing as npt
 
 from ingest import licenses
 from ingest.blocks import Blocks
-from ingest.plain import shown_of
+from ingest.links import META, placed_tags, tags
+from ingest.plain import shown_of, unescaped
 from ingest.tags import ID, WORDS
 
-META = re.compile(rb"<meta\s([^<>]{3,2000})>", re.I)
 HEAD_ENDS = (b"</head", b"<body", b"</HEAD", b"<BODY")
-ATTRIBUTE = re.compile(rb"""([a-zA-Z:_-]{1,40})\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 LANG = re.compile(rb"""<html\b[^>]{0,1000}?\slang\s*=\s*["']?([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})?)\b""", re.I)
 JSON_LD = b"application/ld+json"
-MOST_JSON, MOST_HEAD, MOST_NODES = 256 << 10, 128 << 10, 2000
-TIME = re.compile(rb"""<time\b[^>]{0,500}?datetime\s*=\s*["']?([0-9]{4}-[0-9]{2}-[0-9]{2})""")
+MOST_JSON, MOST_HEAD, MOST_TIME, MOST_TITLE, MOST_NODES = 256 << 10, 128 << 10, 1 << 20, 2000, 2000
+TIME = re.compile(rb"""<time\b[^<>]{0,500}?datetime\s{0,9}=\s{0,9}["']?([0-9]{4}-[0-9]{2}-[0-9]{2})""")
 IN_URL = re.compile(r"/((?:19|20)[0-9]{2})[/-]([01][0-9])[/-]([0-3][0-9])(?:[/-]|$)")
 DAY = re.compile(r"\s*([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?![0-9])")
 TITLES = ("og:title", "twitter:title", "dc.title", "citation_title", "title")
@@ -36,13 +35,11 @@ DATES = (
     "cxenseparse:recs:publishtime", "published_time",
 )  # fmt: skip
 COMMONS = b"creativecommons.org"
-LICENSED_JSON = re.compile(rb'"license"\s*:\s*"([^"]{8,200})"')
-MOST_LINKS = 50
-SITE = re.compile(r"\s+[|–—·»-]\s+[^|–—·»]{2,40}$")
+SITE = re.compile(r"\s[|–—·»-]\s(?:[^|–—·»\s-]|-(?!\s)|\s(?![|–—·»-]\s)){2,40}$")
 BY = re.compile(r"^\s*(?:by|von|par|por|di|door|da|text|autore?|author)\s*:?\s+", re.I)
 NAME = re.compile(r"[^\W\d_][\w'’.-]+(?: [^\W\d_][\w'’.-]*){1,3}")
 POINTED = re.compile(r"\b([0-3]?[0-9])[./]\s?([01]?[0-9])[./]\s?((?:19|20)[0-9]{2})\b")
-ISO = re.compile(r"\b(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]\b")
+ISO = re.compile(r"\b((?:19|20)[0-9]{2})-([01][0-9])-([0-3][0-9])\b")
 NAMED = re.compile(r"\b([0-3]?[0-9])(?:st|nd|rd|th|er|\.|º)?\s+(?:de\s+)?([A-Za-zéûäôç]{3,10})\.?,?\s+(?:de\s+)?((?:19|20)[0-9]{2})\b")
 NAMED_FIRST = re.compile(r"\b([A-Za-z]{3,10})\.?\s+([0-3]?[0-9])(?:st|nd|rd|th)?,?\s+((?:19|20)[0-9]{2})\b")
 MONTHS = {
@@ -68,17 +65,16 @@ def about(page: bytes, found: Blocks, words: npt.NDArray[np.float32], *, url: st
         "author": _author(notes, said) or _byline(page, found, words),
         "date": _date(page, notes, said, url, day) or _dated(page, found, words, day),
         "language": lang[1].decode() if lang else None,
-        "license": _license(page, found),
+        "license": _license(page, found, notes),
     }
 
 
 def _meta(page: bytes) -> Iterator[tuple[str, str]]:
-    """Yield name and content of the meta elements."""
-    for found in META.finditer(page):
-        attributes = {name.lower(): double or single or bare for name, double, single, bare in ATTRIBUTE.findall(found[1])}
-        name, content = attributes.get(b"property") or attributes.get(b"name") or attributes.get(b"itemprop"), attributes.get(b"content")
-        if name and content and len(content) < 2000:
-            yield name.decode("utf-8", "replace").strip().lower(), html.unescape(content.decode("utf-8", "replace"))
+    """Yield name and content of the meta elements; not of those in comments and scripts."""
+    for tag, said in tags(page):
+        name, content = said.get("property") or said.get("name") or said.get("itemprop"), said.get("content")
+        if tag == META and name and content and len(content) < 2000:
+            yield name.strip().lower(), content
 
 
 def _notes(page: bytes) -> Iterator[dict[str, Any]]:
@@ -93,12 +89,12 @@ def _notes(page: bytes) -> Iterator[dict[str, Any]]:
         if end - start > MOST_JSON:
             continue
         try:
-            waiting: list[Any] = [json.loads(page[start:end], strict=False)]
+            waiting = deque[Any]([json.loads(page[start:end], strict=False)])
         except (ValueError, RecursionError):
             continue
         seen = 0
         while waiting and seen < MOST_NODES:
-            one, seen = waiting.pop(0), seen + 1
+            one, seen = waiting.popleft(), seen + 1
             if isinstance(one, dict):
                 yield one
                 waiting += [value for key, value in one.items() if key in ("@graph", "mainEntity", "mainEntityOfPage")]
@@ -116,8 +112,8 @@ def _headline(notes: list[dict[str, Any]]) -> str | None:
 
 def _titled(page: bytes, found: Blocks) -> str:
     """The title's text, less the site's name behind it."""
-    start, end = found.title
-    return SITE.sub("", " ".join(html.unescape(page[start:end].decode("utf-8", "replace")).split()))
+    start, end = found.title[0], min(found.title[1], found.title[0] + MOST_TITLE)
+    return SITE.sub("", " ".join(unescaped(page[start:end].decode("utf-8", "replace")).split()))
 
 
 def _short(page: bytes, found: Blocks, words: npt.NDArray[np.float32], which: npt.NDArray[np.bool_], most: int) -> Iterator[str]:
@@ -145,23 +141,20 @@ def _byline(page: bytes, found: Blocks, words: npt.NDArray[np.float32]) -> str |
 def _dated(page: bytes, found: Blocks, words: npt.NDArray[np.float32], day: str | None) -> str | None:
     """The first date shown in a short text: near the class words of a date first, then anywhere."""
     marked = _under(found, ("date", "byline", "meta"))
-    for which, most in ((marked, 15), (~marked, 7)):
+    for which, most, least in ((marked, 15, 0.0), (~marked, 7, 0.5)):
         for text in _short(page, found, words, which, most):
-            if date := _read_date(text, day):
+            if date := _read_date(text, day, least):
                 return date
     return None
 
 
-def _read_date(text: str, latest: str | None) -> str | None:
-    """A date as people write it: 2.3.2020, 2 March 2020, March 2, 2020, in seven languages; a year first also."""
-    if found := POINTED.search(text):
-        return _day(f"{found[3]}-{int(found[2]):02}-{int(found[1]):02}", latest)
-    if found := ISO.search(text):
-        return _day(found[0], latest)
-    if found := NAMED.search(text):
-        return _day(f"{found[3]}-{MONTHS[found[2][:3].lower()]:02}-{int(found[1]):02}", latest) if found[2][:3].lower() in MONTHS else None
-    if found := NAMED_FIRST.search(text):
-        return _day(f"{found[3]}-{MONTHS[found[1][:3].lower()]:02}-{int(found[2]):02}", latest) if found[1][:3].lower() in MONTHS else None
+def _read_date(text: str, latest: str | None, least: float) -> str | None:
+    """A date as people write it: 2.3.2020, 2 March 2020, March 2, 2020, in seven languages; a year first also. It is at least a share of the text."""
+    for pattern, day, month, year in ((POINTED, 1, 2, 3), (ISO, 3, 2, 1), (NAMED, 1, 2, 3), (NAMED_FIRST, 2, 1, 3)):
+        found = pattern.search(text)
+        number = found and (MONTHS.get(found[month][:3].lower()) or (int(found[month]) if found[month].isdigit() else 0))
+        if found and number and len(found[0]) >= least * len(text):
+            return _day(f"{found[year]}-{number:02}-{int(found[day]):02}", latest)
     return None
 
 
@@ -169,7 +162,7 @@ def _author(notes: list[dict[str, Any]], said: dict[str, str]) -> str | None:
     for note in notes:
         given = note.get("author")
         called = [one.get("name") if isinstance(one, dict) else one for one in (given if isinstance(given, list) else [given])]
-        names = [" ".join(html.unescape(name).split()) for name in called if isinstance(name, str) and _is_name(name)]
+        names = [" ".join(unescaped(name).split()) for name in called if isinstance(name, str) and _is_name(name)]
         if names:
             return _line("; ".join(dict.fromkeys(names)), 200)
     name = _first(said, AUTHORS)
@@ -185,7 +178,7 @@ def _date(page: bytes, notes: list[dict[str, Any]], said: dict[str, str], url: s
     given += [said[name] for name in DATES if name in said]
     in_url = IN_URL.search(url)
     given += ["-".join(in_url.groups())] if in_url else []
-    if not given and (first := TIME.search(page)):
+    if not given and (first := TIME.search(page, 0, MOST_TIME)):
         given = [first[1].decode()]
     return next((found for text in given if (found := _day(text, day))), None)
 
@@ -201,36 +194,28 @@ def _day(said: str, latest: str | None) -> str | None:
     return date.isoformat() if date >= EARLIEST and (latest is None or date.isoformat() <= latest) else None
 
 
-def _license(page: bytes, found: Blocks) -> str | None:
+def _license(page: bytes, found: Blocks, notes: list[dict[str, Any]]) -> str | None:
     """The Creative Commons licence that a page gives itself: by rel, in its head, in JSON-LD, or by a link in its footer."""
-    at = -1
-    for _ in range(MOST_LINKS):
-        if (at := page.find(COMMONS, at + 1)) < 0:
-            return None
-        start = page.rfind(b"<", max(at - 1000, 0), at)
-        tag = page[start : start + 2000].partition(b">")[0] if start >= 0 else b""
-        name = tag[1:8].partition(b" ")[0].lower()
-        said = {key.lower(): double or single or bare for key, double, single, bare in ATTRIBUTE.findall(tag)}
-        rel, called = said.get(b"rel", b"").lower().split(), (said.get(b"name") or said.get(b"property") or b"").lower()
-        if b"license" in rel or (name == b"a" and _in_footer(found, at)):
-            link = said.get(b"href", b"")
-        elif name == b"meta" and (b"rights" in called or b"license" in called):
-            link = said.get(b"content", b"")
-        else:
-            noted = LICENSED_JSON.search(page, max(at - 100, 0), at + 200)
-            link = noted[1] if noted and noted.start() < at < noted.end() else b""
-        if license := licenses.of_link(html.unescape(link.decode("utf-8", "replace"))):
-            return license
-    return None
+    if COMMONS not in page:
+        return None
+    given = [note["license"] for note in notes if isinstance(note.get("license"), str)]
+    for tag, said, at in placed_tags(page):
+        link, named = said.get("href", ""), (said.get("name") or said.get("property") or "").lower()
+        if tag == META and ("rights" in named or "license" in named):
+            given.append(said.get("content", ""))
+        elif "creativecommons.org" in link and ("license" in said.get("rel", "").lower().split() or (tag == ID["a"] and _in_footer(page, found, at))):
+            given.append(link)
+    return next((license for link in given if (license := licenses.of_link(link[:2000]))), None)
 
 
-def _in_footer(found: Blocks, at: int) -> bool:
-    """Whether the text that follows an offset stands in a footer."""
+def _in_footer(page: bytes, found: Blocks, at: int) -> bool:
+    """Whether a link stands in a footer: its text does, or of a picture's link the texts before and behind it."""
     segment = int(np.searchsorted(found.segments[:, 0], at))
-    if segment == len(found.segments):
-        return False
-    _, under, inside = found.masks[found.segments[segment, 2]].tolist()
-    return bool(inside >> ID["footer"] & 1 or under >> WORDS.index("footer") & 1)
+    end = page.find(b"</a", at)
+    beside = [segment] if segment < len(found.segments) and found.segments[segment, 0] < end else [segment - 1, segment]
+    beside = [one for one in beside if 0 <= one < len(found.segments)]
+    masks = [found.masks[found.segments[one, 2]].tolist() for one in beside]
+    return bool(masks) and all(inside >> ID["footer"] & 1 or under >> WORDS.index("footer") & 1 for _, under, inside in masks)
 
 
 def _line(said: str | None, most: int) -> str | None:

@@ -185,11 +185,16 @@ def attributes_end(data: Bytes, at: int, size: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
+def _dashes(data: Bytes, at: int) -> bool:
+    return bool(data[at - 1] == DASH and data[at - 2] == DASH)
+
+
+@numba.njit(cache=True, nogil=True)
 def behind(data: Bytes, at: int, size: int) -> int:
     """The offset behind a comment, a declaration or a processing instruction that starts at `at`."""
     if data[at + 1] == BANG and data[at + 2] == DASH and data[at + 3] == DASH:
         at += 4
-        while at < size and not (data[at] == GT and data[at - 1] == DASH and data[at - 2] == DASH):
+        while at < size and not (data[at] == GT and (_dashes(data, at) or (data[at - 1] == BANG and _dashes(data, at - 1)))):
             at += 1
     else:
         while at < size and data[at] != GT:
@@ -214,6 +219,25 @@ def raw_end(data: Bytes, name: int, at: int, size: int) -> int:
                 return at
         at += 1
     return size
+
+
+@numba.njit(cache=True, nogil=True)
+def _opens_again(data: Bytes, name: int, at: int, end: int) -> bool:
+    """Whether a tag of the same name starts before an offset: then the end there is that one's."""
+    length = 0
+    while data[name + length] > SPACE and data[name + length] != GT and data[name + length] != SLASH:
+        length += 1
+    while at + length < end:
+        if data[at] == LT:
+            same = True
+            for i in range(length):
+                if _lower(data[at + 1 + i]) != _lower(data[name + i]):
+                    same = False
+                    break
+            if same:
+                return True
+        at += 1
+    return False
 
 
 @numba.njit(cache=True, nogil=True)
@@ -314,6 +338,8 @@ def _open(into: _Pages, data: Bytes, tag: int, name: int, words: np.uint64, hidd
         _add(into, at, at, BREAK)
     if RAW[tag]:
         end: int = raw_end(data, name, at, size)
+        if data[at - 2] == SLASH and (end == size or _opens_again(data, name, at, end)):
+            return at  # <title/>, as XHTML and pictures write an empty one
         if tag == TITLE and not state[TITLE_END] and (into.tags[state[TOP]] == HEAD or not into.stack[state[TOP], SILENCED]):
             state[TITLE_START], state[TITLE_END] = at, end  # a picture's title is none
         return end

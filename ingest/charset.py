@@ -18,6 +18,9 @@ WIDER = {
     "shift_jis": "cp932", "euc_kr": "cp949", "johab": "cp949", "big5": "big5hkscs",
 }  # fmt: skip
 """What pages mean by a label: the WHATWG Encoding Standard's supersets, by Python's names."""
+NO_CHARSETS = ("punycode", "idna", "unicode_escape", "raw_unicode_escape", "undefined", "charmap", "mbcs", "oem")
+"""Python's codecs that no page is in: some of them take hours."""
+TAG_BYTES, TAG = re.compile(rb"<[^<>]{0,2000}>"), re.compile(r"<[^<>]{0,2000}>")
 STATEFUL = ("iso2022_jp", "iso2022_kr", "hz", "utf-7")
 """Encodings whose bytes are all ASCII: they are UTF-8 too, so their label must be believed first."""
 META = re.compile(rb"""<meta[^>]{0,400}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.\-]{2,40})""", re.I)
@@ -72,7 +75,7 @@ def _codec(label: str | None) -> str | None:
         info = codecs.lookup((label or "").strip().strip("\"'").lower())
     except (LookupError, UnicodeError, ValueError):
         return None
-    if not getattr(info, "_is_text_encoding", True) or info.name in ("utf-8", "utf-16", "utf-32"):
+    if not getattr(info, "_is_text_encoding", True) or info.name in ("utf-8", "utf-16", "utf-32", *NO_CHARSETS):
         return None
     return WIDER.get(info.name, info.name)
 
@@ -103,7 +106,7 @@ def _high(data: bytes | bytearray) -> int:
 
 def _is_foreign(text: str) -> bool:
     """Whether a text read as Western European has letters that such texts do not have: another encoding read wrongly."""
-    visible = re.sub(r"<[^>]*>", " ", text[: 8 * SAMPLE])
+    visible = TAG.sub(" ", text[: 8 * SAMPLE])
     letters = sum(map(str.isalpha, visible))
     accented = sum(char > "\x7f" and char.isalpha() for char in visible)
     return accented > FOREIGN_SHARE * max(letters, 40)
@@ -114,7 +117,7 @@ def _guesses(data: bytes) -> list[str]:
     lines = (line for line in data.splitlines() if not line.isascii())
     sample = bytearray()
     for line in lines:
-        sample += re.sub(rb"<[^>]*>", b" ", line) + b"\n"
+        sample += TAG_BYTES.sub(b" ", line[: 8 * SAMPLE]) + b"\n"
         if len(sample) >= SAMPLE:
             break
     few = ["cp1252"] if _high(sample) < FEW and not _is_foreign(sample.decode("cp1252", "replace")) else []

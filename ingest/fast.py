@@ -19,6 +19,8 @@ from ingest.tags import ID
 
 LINKED = FEATURES.index("linked share")
 MAX_BYTES = 16 << 20
+MAX_BLOCKS = 50_000
+"""Real pages have hundreds; each costs a row of features, 60 MB for so many."""
 DOUBT, WRONG = 0.1, 50.0
 """A page is in doubt with more words than the second expected to be chosen wrongly, and more than the first's share of those chosen: a quarter of the gold."""
 
@@ -36,10 +38,12 @@ class Reading(NamedTuple):
 
 
 def read(page: bytes, charset: str | None = None, trees: Trees | None = None) -> Reading:
-    """Find a page's blocks and judge them. Raises UnicodeError where no encoding makes sense of the bytes."""
+    """Find a page's blocks and judge them. Raises UnicodeError where no encoding makes sense of the bytes, OverflowError of too many blocks."""
     markup, encoding = decode(page, charset)
     data = page if encoding == "utf-8" and page[:3] != b"\xef\xbb\xbf" else markup.encode("utf-8", "replace")
     found = scan(data)
+    if len(found.blocks) > MAX_BLOCKS:
+        raise OverflowError(f"{len(found.blocks):,} blocks of text")
     features = measure(found, data)
     probable = probabilities(features, trees or learned())
     probable[_menus(found, features)] = 0
@@ -61,7 +65,7 @@ def extract(
         return None
     try:
         said = read(page, charset, trees)
-    except UnicodeError:
+    except (UnicodeError, OverflowError):
         return None
     if sure and said.doubt > DOUBT and said.wrong > WRONG:
         return None

@@ -26,7 +26,7 @@ from ingest.about import about
 from ingest.align import shares
 from ingest.choice import LIKELY, Trees
 from ingest.fast import MAX_BYTES, Reading, read
-from ingest.plain import render
+from ingest.plain import TOO_BIG, render
 
 MAX_ELEMENTS = 200_000
 MAX_DEPTH = 250
@@ -54,7 +54,9 @@ def extract(page: bytes, *, url: str = "", charset: str | None = None, day: str 
         said = read(page, charset, trees)
     except UnicodeError as error:
         return {"refused": "wrong_charset", "error": str(error)}
-    markup = said.page.decode("utf-8", "replace")
+    except OverflowError as error:
+        return {"refused": "too_many_elements", "error": str(error)}
+    markup = TOO_BIG.sub("\ufffd", said.page.decode("utf-8", "replace"))
     tree = load_html(markup)
     if tree is None:
         return {"refused": "not_html", "error": "no tree can be made of it"}

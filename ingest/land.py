@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,14 @@ LIBRARIES = ("doi.org", "dx.doi.org", "gutenberg.org", "www.gutenberg.org")
 Task = dict[str, Any]
 
 
-def tasks(files: Sequence[str], bound: Bound, given: dict[str, Any], folder: str, root: str, limit: int | None = None) -> list[Task]:
+def tasks(
+    files: Sequence[str], bound: Bound, given: dict[str, Any], folder: str, root: str, limit: int | None = None, beside: Collection[str] = ()
+) -> list[Task]:
     """Return what there is to do for an ingest part, as plain data for `map_files("ingest.land:land", ...)`.
 
     `given` holds the part's name, shape, domain, dump and license; new data files go to `folder`, which lies in the lake
-    `root` beside the folders of earlier runs. With `limit` there is one task, which stops after so many documents.
+    `root` beside the folders of earlier runs. With `limit` there is one task, which stops after so many documents. `beside` are
+    files whose documents are in the dataset already: no file gets the name of one of them.
     Raises InputError when there is no file among `files`.
     """
     files = [path for path in files if bound.path in FOLDERS or not os.path.isdir(path)]
@@ -54,8 +57,8 @@ def tasks(files: Sequence[str], bound: Bound, given: dict[str, Any], folder: str
         raise InputError(f"ingest.{given['name']}: only folders where files should be; check paths:, such as {given['name']}/*")
     given = {key: None if value is None else str(value) for key, value in given.items()}  # YAML reads `dump: 2026` as a number
     asked = {"function": bound.path, "version": bound.version, "knobs": bound.knobs, "given": given, "limit": limit}
-    known, found = {path: _identity(path) for path in files}, []
-    for group in _groups(_names(files), known, limit):
+    known, found = {os.path.abspath(path): _identity(path) for path in files}, []
+    for group in _groups([(path, name) for path, name in _names([*files, *beside]) if path in known], known, limit):
         stats = [[name, *known[path]] for path, name in group]
         address = digest(json.dumps([asked, stats], sort_keys=True))
         label = group[0][1] if len(group) == 1 else f"{group[0][1]} and {len(group) - 1} more"
@@ -126,19 +129,24 @@ def land(task: Task) -> dict[str, Any]:
     return result
 
 
-def fresh(files: Sequence[str], landed: Sequence[str]) -> list[str]:
-    """Return the files that none of the data files `landed` was made from: what an append reads.
-
-    A file is known by its path, size and time, or where it moved by its name, size and time. Raises InputError for one that was changed since,
-    and where a data file's account is gone, so that nobody can say.
-    """
+def read_before(landed: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the files that data files were made from, each with its identity. Raises InputError where an account is gone, so that nobody can say."""
     known: dict[str, list[Any]] = {}
     for path in landed:
         try:
             known.update((inner, identity) for inner, *identity in json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))["inputs"])
         except (OSError, KeyError, ValueError):
             raise InputError(f"{path}: what it was made from is not known, so nothing can be appended to its dataset; leave append: out") from None
-    moved = {(os.path.basename(path), *identity) for path, identity in known.items()}
+    return known
+
+
+def fresh(files: Sequence[str], known: dict[str, list[Any]]) -> list[str]:
+    """Return the files that are not among those read before: what an append reads.
+
+    A file is known by its path, size and time; one that is gone from its path, by its name, size and time wherever it went.
+    Raises InputError for one that was changed since.
+    """
+    moved = {(os.path.basename(path), *identity) for path, identity in known.items() if not os.path.exists(path)}
     found = []
     for path in files:
         identity = [*_identity(path)]

@@ -4,7 +4,6 @@ The page is passed over once, by the same scanner as its text, so that what stan
 are it ends in one pass.
 """
 
-import html
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingest.blocks import BANG, LT, PADDING, QUESTION, SLASH, Bytes, attributes_end, behind, raw_end, tag_at
+from ingest.plain import unescaped
 from ingest.tags import ID, RAW
 from ingest.urls import canonical
 
@@ -35,7 +35,7 @@ class Links(NamedTuple):
 def links(page: bytes, url: str) -> Links:
     """Return the links of a page in UTF-8 that came from an address: of `a`, `area` and a refresh, not of what is shown in place."""
     base, first, told, found = url, None, [], dict[str, None]()
-    for tag, said in _tags(page):
+    for tag, said in tags(page):
         href = said.get("href", "")
         rel = said.get("rel", "").lower().split()
         if tag == BASE and href and base == url:
@@ -53,14 +53,19 @@ def links(page: bytes, url: str) -> Links:
     return Links(list(found), first, told)
 
 
-def _tags(page: bytes) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the tags that may lead somewhere, with their attributes."""
+def tags(page: bytes) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the tags that may lead somewhere, with their attributes; none of a comment or a script."""
+    return ((tag, said) for tag, said, _ in placed_tags(page))
+
+
+def placed_tags(page: bytes) -> Iterator[tuple[int, dict[str, str], int]]:
+    """Yield the same with the offset behind each tag."""
     where = _found(np.frombuffer(page + PADDING, np.uint8), len(page))
     for tag, start, end in where.tolist():
         said: dict[str, str] = {}
         for name, double, single, bare in ATTRIBUTE.findall(page[start : min(end, start + LONGEST_TAG)]):
-            said.setdefault(name.decode().lower(), html.unescape((double or single or bare).decode("utf-8", "replace")))
-        yield tag, said
+            said.setdefault(name.decode().lower(), unescaped((double or single or bare).decode("utf-8", "replace")))
+        yield tag, said, end
 
 
 @numba.njit(cache=True, nogil=True)

@@ -14,9 +14,16 @@ from ingest.tags import ID
 PRE, LI, TR, TD, TH, UL, OL, MENU, H1, H6 = (ID[name] for name in ("pre", "li", "tr", "td", "th", "ul", "ol", "menu", "h1", "h6"))
 CELL_WORDS = 60
 """A cell of more words is layout, and its text a paragraph."""
+NBSP = np.frombuffer(b"&nbsp;", np.uint8)
+ROOM = 192
+"""Bytes that a block may take beyond its text: bars, empty cells, the line under titles, indents."""
+MOST_EMPTY = 10
+"""Empty cells that are written in a row; more of them are layout."""
 FENCE = np.frombuffer(b"```\n", np.uint8)
-INVISIBLE = re.compile("[\u200b\u200c\u200d\u2060\ufeff\u00ad\x00-\x08\x0b-\x1f\x7f]")
-"""Not part of a text: what has no width, and control characters."""
+INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\x00-\x08\x0b-\x1f\x7f]")
+"""Not part of a text: what has no width, and control characters. Joiners are: Persian, Hindi and family emoji are spelt with them."""
+TOO_BIG = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{7,});?")
+"""References to no character, on whose digits Python's reader fails."""
 
 
 def render(found: Blocks, page: bytes, chosen: npt.NDArray[np.bool_]) -> str:
@@ -24,8 +31,13 @@ def render(found: Blocks, page: bytes, chosen: npt.NDArray[np.bool_]) -> str:
     written = _render(np.frombuffer(page, np.uint8), found.segments, found.blocks, found.parents, found.tags, chosen)
     text = written.tobytes().decode("utf-8", "replace")
     if "&" in text:
-        text = html.unescape(text).replace("\xa0", " ")
+        text = unescaped(text).replace("\xa0", " ")
     return INVISIBLE.sub("", text).strip()
+
+
+def unescaped(text: str) -> str:
+    """Return a text with its character references decoded."""
+    return html.unescape(TOO_BIG.sub("\ufffd", text))
 
 
 def shown(found: Blocks, page: bytes) -> list[str]:
@@ -40,8 +52,19 @@ def shown_of(found: Blocks, page: bytes, numbers: Sequence[int]) -> list[str]:
     for first, last in zip(starts, ends, strict=True):
         parts = [b" " if kind == BREAK else page[start:end] for start, end, _, kind in found.segments[first:last].tolist()]
         text = b"".join(parts).decode("utf-8", "replace")
-        texts.append(" ".join((html.unescape(text) if "&" in text else text).split()))
+        texts.append(" ".join((unescaped(text) if "&" in text else text).split()))
     return texts
+
+
+@numba.njit(cache=True, nogil=True)
+def _is_nbsp(data: Bytes, at: int, end: int) -> bool:
+    """Whether `&nbsp;` is written at an offset: a blank before it is told from other references."""
+    if at + len(NBSP) > end:
+        return False
+    for i in range(len(NBSP)):  # noqa: SIM110 - numba has no generators here
+        if data[at + i] != NBSP[i]:
+            return False
+    return True
 
 
 @numba.njit(cache=True, nogil=True)
@@ -79,6 +102,8 @@ def _fold(data: Bytes, segments: Ints, first: int, block: int, out: Bytes, at: i
             blank = byte <= 32
             if byte == 0xC2 and i + 1 < end and data[i + 1] == 0xA0:
                 blank, i = True, i + 1
+            elif byte == 38 and _is_nbsp(data, i, end):
+                blank, i = True, i + len(NBSP) - 1
             if not blank:
                 words += gap
                 out[at] = byte
@@ -95,13 +120,14 @@ def _fold(data: Bytes, segments: Ints, first: int, block: int, out: Bytes, at: i
 
 
 @numba.njit(cache=True, nogil=True)
-def _verbatim(data: Bytes, segments: Ints, first: int, block: int, out: Bytes, at: int) -> int:
-    """Write a block of code as it stands, in fences. Returns the offset behind."""
+def _verbatim(data: Bytes, segments: Ints, first: int, last: int, out: Bytes, at: int) -> int:
+    """Write the blocks of code up to `last` as they stand, each on a line of its own, in fences. Returns the offset behind."""
     out[at : at + 4] = FENCE
     start = at + 4
-    at = start
-    while first < len(segments) and segments[first, 2] == block:
-        if segments[first, 3] == BREAK:
+    at, block = start, segments[first, 2] if first < len(segments) else 0
+    while first < len(segments) and segments[first, 2] <= last:
+        if segments[first, 3] == BREAK or segments[first, 2] != block:
+            block = segments[first, 2]
             out[at] = 10
             at += 1
         for i in range(segments[first, 0], segments[first, 1]):
@@ -139,17 +165,59 @@ def _prefix(blocks: Ints, parents: Ints, tags: Ints, block: int, last_item: int,
 
 
 @numba.njit(cache=True, nogil=True)
-def _join(out: Bytes, line: int, at: int, cells: int, cell: int, end: int) -> int:
-    """Put a further cell, written behind the end of a row's line, into that line. Returns the offset behind it."""
-    if cells == 1:  # the first stands without bars until there is a second
-        for i in range(at - 2, line - 1, -1):
-            out[i + 2] = out[i]
-        out[line], out[line + 1] = 124, 32
+def _cell(blocks: Ints, parents: Ints, tags: Ints, block: int) -> int:
+    """The table cell of which a block is all the text; 0 where it has other blocks, or there is none."""
+    cell: int = _cell_of(parents, tags, blocks[block, 2])
+    if cell and block > 0 and _cell_of(parents, tags, blocks[block - 1, 2]) == cell:
+        return 0
+    if cell and block + 1 < len(blocks) and _cell_of(parents, tags, blocks[block + 1, 2]) == cell:
+        return 0
+    return cell
+
+
+@numba.njit(cache=True, nogil=True)
+def _cell_of(parents: Ints, tags: Ints, node: int) -> int:
+    while node > 0 and tags[node] != TD and tags[node] != TH:
+        node = parents[node]
+    return node
+
+
+@numba.njit(cache=True, nogil=True)
+def _cells(parents: Ints, tags: Ints, row: int, behind: int, cell: int) -> int:
+    """How many cells of a row stand behind an element and before one of its cells."""
+    between = 0
+    for node in range(behind + 1, cell):
+        between += (tags[node] == TD or tags[node] == TH) and parents[node] == row
+    return between
+
+
+@numba.njit(cache=True, nogil=True)
+def _empty(out: Bytes, at: int, many: int) -> int:
+    """Write empty cells behind a bar."""
+    for _ in range(min(many, MOST_EMPTY)):
+        out[at], out[at + 1], out[at + 2] = 32, 32, 124
+        at += 3
+    return at
+
+
+@numba.njit(cache=True, nogil=True)
+def _join(out: Bytes, line: int, at: int, single: bool, ahead: int, empty: int, cell: int, end: int) -> int:
+    """Put a further cell, written from `cell` to `end` behind a row's line, into that line, behind so many empty ones. Returns the offset behind it.
+
+    A `single` cell stands without bars until there is a second; `ahead` of it are so many empty ones.
+    """
+    at -= 1
+    if single:
+        shift = 2 + 3 * min(ahead, MOST_EMPTY)
+        for i in range(at - 1, line - 1, -1):
+            out[i + shift] = 32 if out[i] == 10 else out[i]
+        out[line] = 124
+        first = _empty(out, line + 1, ahead)
+        out[first] = 32
+        at += shift
+        out[at], out[at + 1] = 32, 124
         at += 2
-        out[at - 1], out[at] = 32, 124
-        at += 1
-    else:
-        at -= 1
+    at = _empty(out, at, empty)
     out[at] = 32
     at += 1
     for i in range(cell, end):
@@ -166,41 +234,49 @@ def _rule(out: Bytes, at: int, cells: int) -> int:
         out[at], out[at + 1], out[at + 2], out[at + 3] = 124, 45, 45, 45
         at += 4
     out[at], out[at + 1] = 124, 10
-    return at + 2
+    end: int = at + 2
+    return end
 
 
 @numba.njit(cache=True, nogil=True)
 def _render(data: Bytes, segments: Ints, blocks: Ints, parents: Ints, tags: Ints, chosen: npt.NDArray[np.bool_]) -> Bytes:
-    size, first = 0, 0
+    size, first, coded = 0, 0, -1
     for x in range(len(segments)):
-        size += (segments[x, 1] - segments[x, 0] + 1) * chosen[segments[x, 2]]
-    out = np.empty(size + 64 * (chosen.sum() + 1), np.uint8)
-    at = row = cells = line = item = 0
+        size += segments[x, 1] - segments[x, 0] + 2
+    out = np.empty(size + ROOM * (chosen.sum() + 2), np.uint8)
+    at = row = cells = bars = ahead = last = line = item = 0  # of the row: cells written, bars with them, empty ones ahead, its last cell
     titles = False
     for block in range(len(blocks)):
         while first < len(segments) and segments[first, 2] < block:
             first += 1
-        if not chosen[block]:
+        if not chosen[block] or block <= coded:
             continue
-        tag = blocks[block, 0]
-        table = _above(parents, tags, blocks[block, 2], TR) if tag in (TD, TH) else 0
+        tag, code = blocks[block, 0], _above(parents, tags, blocks[block, 2], PRE)
+        cell = 0 if code else _cell(blocks, parents, tags, block)
+        table = _above(parents, tags, cell, TR) if cell else 0
         if table and table == row:
-            cell = at + 8
-            end, _ = _fold(data, segments, first, block, out, cell, 32)
-            if end > cell:
-                at, cells = _join(out, line, at, cells, cell, end), cells + 1
-                titles &= tag == TH
+            start = at + ROOM // 2
+            end, _ = _fold(data, segments, first, block, out, start, 32)
+            if end > start:
+                empty = _cells(parents, tags, row, last, cell)
+                at = _join(out, line, at, cells == 1, ahead, empty, start, end)
+                cells, bars, last, titles = cells + 1, bars + min(empty, MOST_EMPTY) + 1, cell, titles and tags[cell] == TH
             continue
         if titles and cells > 1:
-            at = _rule(out, at, cells)
+            at = _rule(out, at, bars)
         cells, titles = 0, False
-        if tag == PRE:
-            at, row = _verbatim(data, segments, first, block, out, at), 0
+        if code:
+            coded = block
+            while coded + 1 < len(blocks) and _above(parents, tags, blocks[coded + 1, 2], PRE) == code:
+                coded += 1
+            at, row = _verbatim(data, segments, first, coded, out, at), 0
             continue
         start, held = _prefix(blocks, parents, tags, block, item, out, at)
         end, words = _fold(data, segments, first, block, out, start, 32 if H1 <= tag <= H6 else 10)
         if end > start:
-            item, line, row, cells, titles = held, at, table if words <= CELL_WORDS else 0, 1, tag == TH
+            item, line, row, cells, titles = held, at, table if words <= CELL_WORDS else 0, 1, cell > 0 and tags[cell] == TH
+            ahead = _cells(parents, tags, row, row, cell) if row else 0
+            bars, last = min(ahead, MOST_EMPTY) + 1, cell
             out[end] = 10
             at = end + 1
-    return out[: _rule(out, at, cells) if titles and cells > 1 else at]
+    return out[: _rule(out, at, bars) if titles and cells > 1 else at]

@@ -14,6 +14,8 @@ from typing import BinaryIO, Protocol
 MAX_RECORD = 64 << 20
 """Bytes of a record at most, expanded; larger ones are refused and passed over."""
 MAX_HEADER = 64 << 10
+MAX_LINE = 16 << 10
+"""Bytes that are kept while the next record is looked for: its header's line may have begun in them."""
 MAX_RATIO = 600
 """A gzip member that grew past MAX_RECORD and by more than this is a bomb and not read on. Text reaches 20, blanks 1030."""
 CHUNK = 64 << 10
@@ -257,7 +259,7 @@ class _Records:
         """Go to the next record behind `search`, however far that is."""
         found = self._next(search)
         while found is None:
-            keep = max(search, self.base + len(self.held) - 64)
+            keep = max(search, self.base + len(self.held) - MAX_LINE)
             if len(self.held) > 4 * CHUNK:
                 del self.held[: keep - self.base]
                 self.base = search = keep

@@ -38,9 +38,9 @@ Found = dict[str, Any] | Refused
 Asked = tuple[Found, bytes | None, dict[str, Any]]
 
 
-@source(version=2)
+@source(version=3)
 def read(path: str, *, mode: str = "fast", seconds: float = 10.0) -> Iterator[Found]:
-    """Yield a document for each page of a WARC file, in its order, or Refused. `seconds` of processor time are what one page may take.
+    """Yield a document for each page of a WARC file, in its order, or Refused. `seconds` of processor time are what one page may take the extractor.
 
     `mode: fast` reads pages in one pass; `balanced` gives those in doubt to the extractor, `accurate` every page (docs/ingest.md).
 
@@ -80,11 +80,19 @@ def _asked(path: str, mode: str) -> Iterator[Asked]:
             continue
         body, charset = found.pop("body"), found.pop("charset")
         asked = {"url": found["uri"], "charset": charset, "day": found["fetched_at"].date().isoformat() if found["fetched_at"] else None}
-        answer = None if mode == "accurate" else fast.extract(body, sure=mode == "balanced", **asked)
+        answer = None if mode == "accurate" else _read_here(body, mode == "balanced", asked)
         if answer is None:
             yield found, body, asked
         else:
             yield _document(found, answer), None, {}
+
+
+def _read_here(body: bytes, sure: bool, asked: dict[str, Any]) -> dict[str, Any] | None:
+    """Read a page in this process; one on which that fails goes to the extractor, which may die of it."""
+    try:
+        return fast.extract(body, sure=sure, **asked)
+    except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError):
+        return None
 
 
 def _document(about: dict[str, Any], answer: Any) -> Found:

@@ -34,7 +34,17 @@ def rendered(markup: str) -> str:
     ("<pre> \n </pre>a", "a"),
     ("<table><tr><th>a<th>b<tr><td>1<td>2<td>3</table>", "| a | b |\n|---|---|\n| 1 | 2 | 3 |"),
     ("<table><tr><td>alone</table>", "alone"),
-    ("<table><tr><td>a<td> <td>b<br>c</table>d", "| a | b c |\nd"),
+    ("<table><tr><td>a<td> <td>b<br>c</table>d", "| a |  | b c |\nd"),
+    ("<table><tr><th> <th>2019<th>2020<tr><td>Cost<td>1<td>2<tr><td>Gain<td><td>3</table>",
+     "|  | 2019 | 2020 |\n|---|---|---|\n| Cost | 1 | 2 |\n| Gain |  | 3 |"),
+    ("<table><tr><td>a<br>b<td>c<tr><td><p>d</p><td><div>e</div></table>", "| a b | c |\n| d | e |"),
+    ("<table><tr><td><p>a</p><p>b</p><td>c</table>", "a\nb\nc"),
+    ("<pre><div>if x:</div><div>    y</div></pre>z", "```\nif x:\n    y\n```\nz"),
+    ("<p>&nbsp;</p><ul><li>&nbsp;<li>x &nbsp; y</ul><h2>&nbsp;</h2>", "- x y"),
+    ("<p>می\u200cخواهم &#128104;&#8205;&#128105;</p>", "می\u200cخواهم \U0001f468\u200d\U0001f469"),
+    ("<p>a &#11111111111111111; b</p>", "a \ufffd b"),
+    ("<p>a<svg><title/><style/><path/></svg>b<!-- x --!>c<!-->d</p>", "a\nbcd"),
+    ("<script src='a.js'/><p>a</p><script>no</script><p>b", "a\nb"),
     ("<p>a&nbsp;b \u00a0 c\u200b&shy;d</p>", "a b cd"),
     ("<p>1 &lt;b&gt; 2</p>", "1 <b> 2"),
     ("<p>x<br><br><br>y<br></p>", "x\ny"),
@@ -174,6 +184,13 @@ def said(markup: str, url: str = "", day: str | None = "2026-01-01") -> dict[str
     ("<footer><p>This page is under <a href='https://creativecommons.org/licenses/by-sa/3.0/'>a licence</a></footer>", "license", "CC-BY-SA-3.0"),
     ("<p>A photo under <a href='https://creativecommons.org/licenses/by-sa/3.0/'>a licence</a></p>", "license", None),
     ("<p>See creativecommons.org</p>", "license", None),
+    ("<!-- <a rel=license href=//creativecommons.org/licenses/by/4.0/>x</a> -->", "license", None),
+    ("<script>var x = '<a rel=license href=//creativecommons.org/publicdomain/zero/1.0/>'</script>", "license", None),
+    ("<p>y</p><a href=//creativecommons.org/licenses/by/4.0/><img></a><footer>Some rights</footer>", "license", None),
+    ("<footer>This work: <a href=//creativecommons.org/licenses/by/4.0/><img></a> some rights</footer>x", "license", "CC-BY-4.0"),
+    ("<!-- <meta name=author content='Old Template'> -->", "author", None),
+    ("<p>Windows 10 May 2020 Update</p>", "date", None),
+    ("<title>C++ - a guide - to it</title>", "title", "C++ - a guide"),
 ])
 def test_what_a_page_says_of_itself(markup: str, key: str, answer: str | None) -> None:
     assert said(markup)[key] == answer
@@ -195,6 +212,14 @@ def test_an_article_is_read_as_the_tree_reads_it() -> None:
     assert found == {
         "charset": "utf-8", "title": "How a lock works", "author": "Ada Sluice", "date": "2021-05-17", "license": "CC-BY-SA-4.0", "language": "en-GB",
     }  # fmt: skip
+
+
+def test_a_wide_row_of_empty_cells_stays_inside() -> None:
+    assert rendered("<table><tr><th>a" + "<th>" * 5000 + "<th>b<tr><td>c</table>").startswith("| a |" + "  |" * 10 + " b |\n|---|---|")
+
+
+def test_a_page_of_too_many_blocks_is_not_measured() -> None:
+    assert fast.extract(b"<p>x" * (fast.MAX_BLOCKS + 1)) is None
 
 
 @pytest.mark.parametrize("markup", [b"", b"   ", b"<html><script>only()</script></html>", bytes(range(128, 256)) * 40, b"<p>x" * (5 << 20)])

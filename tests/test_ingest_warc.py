@@ -273,6 +273,17 @@ def test_legacy_arc_is_read(tmp_path: Path, members: str, fields: bytes) -> None
     assert found[2]["fetched_at"] == datetime(2001, 2, 3, 4, 5, 2)
 
 
+@pytest.mark.parametrize("mode", ["fast", "balanced", "accurate"])
+def test_a_hostile_page_costs_itself_alone(tmp_path: Path, mode: str) -> None:
+    """References to no character, an encoding that takes hours, signs without end: the pages behind are read."""
+    slow = b"\xff-" + b"a" * 100_000
+    odd = [(page("Odd", f"{PROSE} &#{chr(49) * 5000};"), HTML), (slow, "text/html; charset=punycode"), (b"<" * 100_000 + b"\xff\xfe\x81 ", "text/html")]
+    answers = [answer(0), *((f"http://site.example/odd{i}", body, kind, 200) for i, (body, kind) in enumerate(odd)), answer(1)]
+    found = [row["uri"] for row in read(warc(tmp_path / "w.warc.gz", records(answers)), mode=mode) if isinstance(row, dict)]
+    assert [uri for uri in found if "odd" not in uri] == uris(0, 1)
+    assert "http://site.example/odd0" in found
+
+
 def test_a_mode_that_is_none_says_which_there_are(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"warc: mode: 'fats' is none of fast, balanced, accurate; did you mean 'fast'\?"):
         list(read(warc(tmp_path / "w.warc.gz", records(FIVE)), mode="fats"))

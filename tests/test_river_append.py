@@ -84,6 +84,53 @@ def test_a_file_that_moved_is_known_and_one_that_changed_is_refused(home: Path) 
     assert "crawl.warc.gz: was changed since its documents were appended; give the changed file another name, or leave append: out" in said.err
 
 
+def few(home: Path, paths: str) -> Path:
+    text = f"name: few\nseed: 1\nlake: lake\ningest:\n  t: {{tables: {{paths: ['{paths}']}}, domain: web, append: true}}\n"
+    (home / "few.yaml").write_text(text)
+    return home / "few.yaml"
+
+
+def put(path: Path, *texts: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(f'{{"text": "{text}"}}\n' for text in texts))
+    os.utime(path, (1_600_000_000, 1_600_000_000))           # as archives write them: all at one time
+
+
+def test_files_of_one_name_size_and_time_are_two(tmp_path: Path) -> None:
+    """As every dump's part-0 is: all are read, and their documents have ids of their own."""
+    for folder in ("a", "b"):
+        put(tmp_path / folder / "part-0.jsonl", f"{folder} one", f"{folder} two")
+        said = headrace("run", few(tmp_path, f"{folder}/*.jsonl"))
+        assert said.code == 0, said.err
+    assert rows(tmp_path / "lake", "SELECT text FROM audit.t ORDER BY text") == [("a one",), ("a two",), ("b one",), ("b two",)]
+    assert rows(tmp_path / "lake", "SELECT count(DISTINCT doc_id) FROM audit.t") == [(4,)]
+
+
+def test_forced_it_replaces_and_limited_it_is_refused(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "x.jsonl", "one", "two")
+    assert headrace("run", few(tmp_path, "a/*.jsonl")).code == 0
+    said = headrace("run", few(tmp_path, "a/*.jsonl"), "--limit", "1")
+    assert said.code == 2
+    assert "ingest.t: --limit reads some documents of its files, and append: would take them for read; leave one of the two out" in said.err
+    put(tmp_path / "a" / "x.jsonl", "changed")
+    put(tmp_path / "b" / "y.jsonl", "new")
+    said = headrace("run", few(tmp_path, "[ab]/*.jsonl"), "--force", "ingest.t")
+    assert said.code == 0, said.err
+    assert rows(tmp_path / "lake", "SELECT text FROM audit.t ORDER BY text") == [("changed",), ("new",)]
+    head = rows(tmp_path / "lake", "SELECT head FROM dataset")
+    assert headrace("run", few(tmp_path, "[ab]/*.jsonl")).code == 0
+    assert rows(tmp_path / "lake", "SELECT head FROM dataset") == head
+    put(tmp_path / "c" / "empty.jsonl", "")
+    for _ in range(2):
+        said = headrace("run", few(tmp_path, "[abc]/*.jsonl"))
+        assert said.code == 0, said.err
+    assert rows(tmp_path / "lake", "SELECT count(*) FROM audit.t") == [(2,)]
+    assert rows(tmp_path / "lake", "SELECT reason FROM quarantine") == [("no_text",)]
+    for path in tmp_path.glob("?/*.jsonl"):
+        path.unlink()
+    assert headrace("run", few(tmp_path, "[abc]/*.jsonl")).code == 0, "what was read may be gone"
+
+
 def test_files_may_be_named_by_a_list(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         (tmp_path / f"{name}.jsonl").write_text(f'{{"text": "{name}"}}\n')
@@ -96,7 +143,7 @@ def test_files_may_be_named_by_a_list(tmp_path: Path) -> None:
     (tmp_path / "tables.paths.gz").write_bytes(gzip.compress(b"a.jsonl\nhere/d.jsonl\n"))
     said = headrace("run", tmp_path / "listed.yaml")
     assert said.code == 2
-    assert "1 of 2 files are not there, such as here/d.jsonl; they are looked for beside the list: fetch them, or list fewer" in said.err
+    assert f"1 of 2 files are not there, such as here/d.jsonl; they are looked for from {tmp_path}: fetch them, or list fewer" in said.err
     (tmp_path / "tables.paths.gz").write_bytes(b"no gzip")
     said = headrace("run", tmp_path / "listed.yaml")
     assert said.code == 2
