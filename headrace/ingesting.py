@@ -11,7 +11,8 @@ from catalog.spark import map_files
 from headrace.child import Work
 from headrace.engines import spark_for, workers
 from headrace.keys import appended_to, generation
-from ingest.land import fresh, read_before, tasks
+from ingest.inputs import fresh, read_before
+from ingest.land import tasks
 
 
 def run(part: Part, work: Work) -> str:

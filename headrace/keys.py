@@ -18,7 +18,7 @@ from catalog.lake import Lake
 from catalog.parts import Part, inputs, policy_names
 from catalog.recipe import Recipe
 from headrace.done import dataset, finished, models, rows
-from ingest.land import fresh, read_before
+from ingest.inputs import fresh, read_before
 from trainer.knobs import lasting
 
 

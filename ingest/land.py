@@ -22,6 +22,7 @@ from catalog.files import DataWriter, write_json
 from catalog.ids import digest, doc_id, origin_hash
 from catalog.schema import SHAPES
 from catalog.stage import Bound, Refused, load
+from ingest.inputs import identity
 
 GROUP_BYTES = 128 << 20
 """Input of a task: larger files stand alone, smaller ones are put together up to this."""
@@ -57,7 +58,7 @@ def tasks(
         raise InputError(f"ingest.{given['name']}: only folders where files should be; check paths:, such as {given['name']}/*")
     given = {key: None if value is None else str(value) for key, value in given.items()}  # YAML reads `dump: 2026` as a number
     asked = {"function": bound.path, "version": bound.version, "knobs": bound.knobs, "given": given, "limit": limit}
-    known, found = {os.path.abspath(path): _identity(path) for path in files}, []
+    known, found = {os.path.abspath(path): identity(path) for path in files}, []
     for group in _groups([(path, name) for path, name in _names([*files, *beside]) if path in known], known, limit):
         stats = [[name, *known[path]] for path, name in group]
         address = digest(json.dumps([asked, stats], sort_keys=True))
@@ -77,13 +78,6 @@ def _names(files: Sequence[str]) -> list[tuple[str, str]]:
             break
         names = {path: name if shared[name] == 1 else "/".join(path.split(os.sep)[-depth:]) for path, name in names.items()}
     return [(path, names[path]) for path in paths]
-
-
-def _identity(path: str) -> tuple[int, str]:
-    """(bytes, a digest of names, sizes and times): what tells that a file or a folder is as it was."""
-    inside = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names] if os.path.isdir(path) else [path]
-    stats = [(os.path.relpath(name, path), os.lstat(name)) for name in sorted(inside)]
-    return sum(stat.st_size for _, stat in stats), digest(*(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats))
 
 
 def _groups(files: Sequence[tuple[str, str]], known: dict[str, tuple[int, str]], limit: int | None) -> Iterator[list[tuple[str, str]]]:
@@ -122,39 +116,11 @@ def land(task: Task) -> dict[str, Any]:
     file = {"id": task["id"], "path": os.path.relpath(path, task["root"]), "rows": stat.rows, "bytes": stat.bytes, "ids": stat.ids, "columns": columns}
     result = {
         "file": {**file, "root": task["root"]}, "documents": stat.rows, "text_bytes": text_bytes, "refused": refused,
-        "reasons": dict(Counter(row["reason"] for row in refused)), "inputs": [[path, *_identity(path)] for path, _ in task["files"]],
+        "reasons": dict(Counter(row["reason"] for row in refused)), "inputs": [[path, *identity(path)] for path, _ in task["files"]],
         "seconds": round(time.monotonic() - started, 3),
     }  # fmt: skip
     write_json(path.with_suffix(".json"), result)
     return result
-
-
-def read_before(landed: Sequence[str]) -> dict[str, list[Any]]:
-    """Return the files that data files were made from, each with its identity. Raises InputError where an account is gone, so that nobody can say."""
-    known: dict[str, list[Any]] = {}
-    for path in landed:
-        try:
-            known.update((inner, identity) for inner, *identity in json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))["inputs"])
-        except (OSError, KeyError, ValueError):
-            raise InputError(f"{path}: what it was made from is not known, so nothing can be appended to its dataset; leave append: out") from None
-    return known
-
-
-def fresh(files: Sequence[str], known: dict[str, list[Any]]) -> list[str]:
-    """Return the files that are not among those read before: what an append reads.
-
-    A file is known by its path, size and time; one that is gone from its path, by its name, size and time wherever it went.
-    Raises InputError for one that was changed since.
-    """
-    moved = {(os.path.basename(path), *identity) for path, identity in known.items() if not os.path.exists(path)}
-    found = []
-    for path in files:
-        identity = [*_identity(path)]
-        if path in known and known[path] != identity:
-            raise InputError(f"{path}: was changed since its documents were appended; give the changed file another name, or leave append: out")
-        if path not in known and (os.path.basename(path), *identity) not in moved:
-            found.append(path)
-    return found
 
 
 def _told(task: Task) -> dict[str, Any] | None:
