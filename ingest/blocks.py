@@ -277,7 +277,7 @@ SILENCED, LINKED, HOLDER, NODE = range(4)
 
 
 class _Pages(NamedTuple):
-    """What a scan fills: see Blocks, and the stack of open elements with its tags, numbers and masks."""
+    """What a scan fills: see Blocks, and the stack of open elements with its tags, numbers and masks; `ends`: where raw content of a tag ends next."""
 
     segments: Ints
     blocks: Ints
@@ -288,6 +288,7 @@ class _Pages(NamedTuple):
     stack: Ints
     bits: Masks
     state: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -337,7 +338,9 @@ def _open(into: _Pages, data: Bytes, tag: int, name: int, words: np.uint64, hidd
     if tag == BR and not state[FRESH]:
         _add(into, at, at, BREAK)
     if RAW[tag]:
-        end: int = raw_end(data, name, at, size)
+        if into.ends[tag] < at:  # looked for once: a page of <style/> would be searched to its end for each
+            into.ends[tag] = raw_end(data, name, at, size)
+        end: int = into.ends[tag]
         if data[at - 2] == SLASH and (end == size or _opens_again(data, name, at, end)):
             return at  # <title/>, as XHTML and pictures write an empty one
         if tag == TITLE and not state[TITLE_END] and (into.tags[state[TOP]] == HEAD or not into.stack[state[TOP], SILENCED]):
@@ -371,6 +374,7 @@ def _scan(data: Bytes, size: int) -> tuple[Ints, Ints, Masks, Ints, Ints, int, i
     into = _Pages(
         np.empty((most, 4), np.int32), np.empty((most, 4), np.int32), np.empty((most, 3), np.uint64), np.zeros(marks + 2, np.int32),
         np.zeros(marks + 2, np.int32), np.zeros(DEEPEST, np.int32), np.zeros((DEEPEST, 4), np.int32), np.zeros((DEEPEST, 3), np.uint64), np.zeros(8, np.int64),
+        np.full(len(BLOCK), -1, np.int64),
     )  # fmt: skip
     state = into.state
     state[FRESH], state[NODES] = 1, 1

@@ -77,6 +77,11 @@ def test_what_is_known_of_a_block() -> None:
     assert [page[offset : offset + 1] for offset in found.blocks[:, 3]] == [b"x", b"y"]
 
 
+@pytest.mark.parametrize("page", [b"<style/>" * 200_000, b"<title/>" * 200_000 + b"</title>"])
+def test_empty_raw_elements_are_searched_for_their_end_once(page: bytes) -> None:
+    assert len(scan(page).segments) == 0
+
+
 @pytest.mark.parametrize("page", [b"<head><title>T</title></head><svg><title>no</title></svg>", b"<svg><title>no</title></svg><title>T</title>"])
 def test_the_title_is_the_head_s_not_a_picture_s(page: bytes) -> None:
     assert page[slice(*scan(page).title)] == b"T"
