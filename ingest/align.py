@@ -9,7 +9,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from ingest.blocks import BREAK, Blocks, Bytes, Ints
+from ingest.blocks import BREAK, Blocks, Ints
+from ingest.syntax import Bytes
 from ingest.tags import FNV_PRIME, FNV_START
 
 MOST = 8 << 20

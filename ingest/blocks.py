@@ -12,10 +12,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from ingest.tags import BITS, BLOCK, FNV_PRIME, FNV_START, HASHES, HEADS, ID, LENGTHS, LETTERS, NUMBERS, RAW, SILENT, STARTS, VOID
+from ingest.syntax import BANG, LT, PADDING, QUESTION, SLASH, SPACE, Bytes, attributes, behind, lower, opens_again, raw_end, tag_at
+from ingest.tags import BITS, BLOCK, HEADS, ID, RAW, SILENT, VOID
 
-PADDING = b"\0" * 16
-"""Behind the page, so that looking a few bytes ahead stays inside."""
 DEEPEST = 512
 """Open elements that are followed; deeper ones count as their text alone."""
 TEXT, LINK, BREAK = 0, 1, 2
@@ -24,10 +23,7 @@ TEXT, LINK, BREAK = 0, 1, 2
 P, LI, DT, DD, TR, TD, TH, UL, OL, DL, TABLE, A, BR, HTML, HEAD, BODY, TITLE = (
     ID[name] for name in ("p", "li", "dt", "dd", "tr", "td", "th", "ul", "ol", "dl", "table", "a", "br", "html", "head", "body", "title")
 )
-LT, GT, SLASH, EQUALS, BANG, QUESTION, DASH, DOUBLE, SINGLE = b"<>/=!?-\"'"
-SPACE = 32
 
-Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]
 Masks = npt.NDArray[np.uint64]
 
@@ -55,189 +51,6 @@ def scan(page: bytes) -> Blocks:
     found = _scan(np.frombuffer(page + PADDING, np.uint8), len(page))
     segments, blocks, masks, parents, tags, title_start, title_end, depth = found
     return Blocks(segments, blocks, masks, parents, tags, (title_start, title_end), depth)
-
-
-@numba.njit(cache=True, nogil=True)
-def _lower(byte: int) -> int:
-    return byte | 32 if 65 <= byte <= 90 else byte
-
-
-@numba.njit(cache=True, nogil=True)
-def words_in(data: Bytes, start: int, end: int) -> np.uint64:
-    """The class words that stand anywhere between two offsets, as bits."""
-    bits = np.uint64(0)
-    for i in range(start, end):
-        letter = _lower(data[i]) - 97
-        if not 0 <= letter < 26:
-            continue
-        for word in STARTS[letter]:
-            if word < 0:
-                break
-            size = LENGTHS[word]
-            if i + size > end:
-                continue
-            same = True
-            for j in range(1, size):
-                if _lower(data[i + j]) != LETTERS[word, j]:
-                    same = False
-                    break
-            if same:
-                bits |= np.uint64(1) << np.uint64(word)
-    return bits
-
-
-@numba.njit(cache=True, nogil=True)
-def _is(data: Bytes, start: int, end: int, name: bytes) -> bool:
-    """Whether the bytes between two offsets are this name, in either case."""
-    if end - start != len(name):
-        return False
-    for i in range(len(name)):  # noqa: SIM110 - numba has no generators here
-        if _lower(data[start + i]) != name[i]:
-            return False
-    return True
-
-
-@numba.njit(cache=True, nogil=True)
-def _hides(data: Bytes, start: int, end: int) -> bool:
-    """Whether a style says display: none."""
-    for i in range(start, end - 11):
-        if _lower(data[i]) != 100 or not _is(data, i, i + 7, b"display"):
-            continue
-        j = i + 7
-        while j < end and (data[j] <= SPACE or data[j] == 58):
-            j += 1
-        if j + 4 <= end and _is(data, j, j + 4, b"none"):
-            return True
-    return False
-
-
-@numba.njit(cache=True, nogil=True)
-def tag_at(data: Bytes, at: int, size: int) -> tuple[int, int]:
-    """Read a tag's name. Returns its number, 0 for one that is not known, and the offset behind it."""
-    found = FNV_START
-    while at < size and data[at] > SPACE and data[at] != GT and data[at] != SLASH:
-        found = (found ^ np.uint64(_lower(data[at]))) * FNV_PRIME
-        at += 1
-    low, high = 0, len(HASHES)
-    while low < high:
-        middle = (low + high) // 2
-        if HASHES[middle] < found:
-            low = middle + 1
-        else:
-            high = middle
-    known = low < len(HASHES) and HASHES[low] == found
-    return (NUMBERS[low] if known else 0), at
-
-
-@numba.njit(cache=True, nogil=True)
-def _value(data: Bytes, at: int, size: int) -> tuple[int, int, int]:
-    """Read `= value` if it comes. Returns where the value starts and ends, and the offset behind it."""
-    while at < size and data[at] <= SPACE:
-        at += 1
-    if at >= size or data[at] != EQUALS:
-        return 0, 0, at
-    at += 1
-    while at < size and data[at] <= SPACE:
-        at += 1
-    quote = data[at]
-    if quote in (DOUBLE, SINGLE):
-        start = at + 1
-        at = start
-        while at < size and data[at] != quote:
-            at += 1
-        return start, at, at + 1
-    start = at
-    while at < size and data[at] > SPACE and data[at] != GT:
-        at += 1
-    return start, at, at
-
-
-@numba.njit(cache=True, nogil=True)
-def _attributes(data: Bytes, at: int, size: int) -> tuple[np.uint64, bool, int]:
-    """Read to the end of a tag. Returns the class words, whether it hides its content, and the offset behind `>`."""
-    bits, hidden = np.uint64(0), False
-    while at < size and data[at] != GT:
-        if data[at] <= SPACE or data[at] == SLASH:
-            at += 1
-            continue
-        start = at
-        at += 1
-        while at < size and data[at] > SPACE and data[at] != EQUALS and data[at] != GT and data[at] != SLASH:
-            at += 1
-        end = at
-        first, last, at = _value(data, at, size)
-        if _is(data, start, end, b"class") or _is(data, start, end, b"id") or _is(data, start, end, b"role") or _is(data, start, end, b"itemprop"):
-            bits |= words_in(data, first, last)
-        elif _is(data, start, end, b"hidden") or (_is(data, start, end, b"style") and _hides(data, first, last)):
-            hidden = True
-    return bits, hidden, min(at + 1, size)
-
-
-@numba.njit(cache=True, nogil=True)
-def attributes_end(data: Bytes, at: int, size: int) -> int:
-    """The offset behind the `>` of a tag, past attributes whose values may hold one."""
-    while at < size and data[at] != GT:
-        if data[at] == EQUALS:
-            _, _, at = _value(data, at, size)
-        else:
-            at += 1
-    return min(at + 1, size)
-
-
-@numba.njit(cache=True, nogil=True)
-def _dashes(data: Bytes, at: int) -> bool:
-    return bool(data[at - 1] == DASH and data[at - 2] == DASH)
-
-
-@numba.njit(cache=True, nogil=True)
-def behind(data: Bytes, at: int, size: int) -> int:
-    """The offset behind a comment, a declaration or a processing instruction that starts at `at`."""
-    if data[at + 1] == BANG and data[at + 2] == DASH and data[at + 3] == DASH:
-        at += 4
-        while at < size and not (data[at] == GT and (_dashes(data, at) or (data[at - 1] == BANG and _dashes(data, at - 1)))):
-            at += 1
-    else:
-        while at < size and data[at] != GT:
-            at += 1
-    return min(at + 1, size)
-
-
-@numba.njit(cache=True, nogil=True)
-def raw_end(data: Bytes, name: int, at: int, size: int) -> int:
-    """Where the end tag of raw content starts, whose name is written at `name`; the page's end where it never comes."""
-    length = 0
-    while data[name + length] > SPACE and data[name + length] != GT and data[name + length] != SLASH:
-        length += 1
-    while at < size:
-        if data[at] == LT and data[at + 1] == SLASH and at + 2 + length <= size:
-            same = True
-            for i in range(length):
-                if _lower(data[at + 2 + i]) != _lower(data[name + i]):
-                    same = False
-                    break
-            if same:
-                return at
-        at += 1
-    return size
-
-
-@numba.njit(cache=True, nogil=True)
-def _opens_again(data: Bytes, name: int, at: int, end: int) -> bool:
-    """Whether a tag of the same name starts before an offset: then the end there is that one's."""
-    length = 0
-    while data[name + length] > SPACE and data[name + length] != GT and data[name + length] != SLASH:
-        length += 1
-    while at + length < end:
-        if data[at] == LT:
-            same = True
-            for i in range(length):
-                if _lower(data[at + 1 + i]) != _lower(data[name + i]):
-                    same = False
-                    break
-            if same:
-                return True
-        at += 1
-    return False
 
 
 @numba.njit(cache=True, nogil=True)
@@ -341,7 +154,7 @@ def _open(into: _Pages, data: Bytes, tag: int, name: int, words: np.uint64, hidd
         if into.ends[tag] < at:  # looked for once: a page of <style/> would be searched to its end for each
             into.ends[tag] = raw_end(data, name, at, size)
         end: int = into.ends[tag]
-        if data[at - 2] == SLASH and (end == size or _opens_again(data, name, at, end)):
+        if data[at - 2] == SLASH and (end == size or opens_again(data, name, at, end)):
             return at  # <title/>, as XHTML and pictures write an empty one
         if tag == TITLE and not state[TITLE_END] and (into.tags[state[TOP]] == HEAD or not into.stack[state[TOP], SILENCED]):
             state[TITLE_START], state[TITLE_END] = at, end  # a picture's title is none
@@ -382,14 +195,14 @@ def _scan(data: Bytes, size: int) -> tuple[Ints, Ints, Masks, Ints, Ints, int, i
     while at < size:
         following = data[at + 1]
         name = at + 2 if following == SLASH else at + 1
-        if data[at] != LT or (following not in (BANG, QUESTION, SLASH) and not 97 <= _lower(following) <= 122):
+        if data[at] != LT or (following not in (BANG, QUESTION, SLASH) and not 97 <= lower(following) <= 122):
             at = _text(into, data, at, size)
             continue
-        if following in (BANG, QUESTION) or not 97 <= _lower(data[name]) <= 122:
+        if following in (BANG, QUESTION) or not 97 <= lower(data[name]) <= 122:
             at = behind(data, at, size)
             continue
         tag, end = tag_at(data, name, size)
-        words, hidden, end = _attributes(data, end, size)
+        words, hidden, end = attributes(data, end, size)
         if following == SLASH:
             state[TOP] = _closes(into.tags, state[TOP], tag)
             state[FRESH] |= BLOCK[tag]

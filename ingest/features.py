@@ -9,7 +9,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from ingest.blocks import BREAK, LINK, Blocks, Bytes, Ints, Masks, words_in
+from ingest.blocks import BREAK, LINK, Blocks, Ints, Masks
+from ingest.syntax import Bytes, words_in
 from ingest.tags import FNV_PRIME, FNV_START, ID, WORDS
 
 Floats = npt.NDArray[np.float32]

@@ -12,8 +12,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from ingest.blocks import BANG, LT, PADDING, QUESTION, SLASH, Bytes, attributes_end, behind, raw_end, tag_at
 from ingest.plain import unescaped
+from ingest.syntax import BANG, LT, PADDING, QUESTION, SLASH, Bytes, attributes_end, behind, raw_end, tag_at
 from ingest.tags import ID, RAW
 from ingest.urls import canonical
 

@@ -8,7 +8,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from ingest.blocks import BREAK, Blocks, Bytes, Ints
+from ingest.blocks import BREAK, Blocks, Ints
+from ingest.syntax import Bytes
 from ingest.tags import ID
 
 PRE, LI, TR, TD, TH, UL, OL, MENU, H1, H6 = (ID[name] for name in ("pre", "li", "tr", "td", "th", "ul", "ol", "menu", "h1", "h6"))
