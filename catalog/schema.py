@@ -49,6 +49,29 @@ GEN = pa.struct(
         ("license", pa.string()),
     ]
 )
+FACTS = pa.struct(
+    [
+        ("opt_out", pa.string()),
+        ("doi", pa.string()),
+        ("venue", pa.string()),
+        ("work", pa.string()),
+        ("package", pa.string()),
+        ("version", pa.string()),
+        ("nature", pa.string()),
+        ("terms", pa.string()),
+        ("position", pa.int32()),
+    ]
+)
+"""What one kind of source knows of its documents and others do not; NULL where it does not apply.
+
+opt_out   a crawled page: who or what it is not for, at the time of fetching, such as `CCBot GPTBot noai` (ingest/robots.py)
+doi, venue   a paper: its DOI, and the journal or conference
+work      a book: author and title in one spelling, the same for every edition
+package, version   code: what it is part of
+nature    code: `generated`, `minified`, `vendored` or `test`; NULL for what people wrote there
+terms     code: what its licence asks, `permissive`, `weak-copyleft`, `copyleft` or `other`
+position  a book's chapter, or a file in its repository's order, from 0
+"""
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 
 DOCUMENT = pa.schema(
@@ -70,6 +93,7 @@ DOCUMENT = pa.schema(
         ("gen", GEN),
         ("lang", pa.string()),
         ("confidence", pa.float32()),
+        ("facts", FACTS),
     ]
 )
 """One document. `lang` is the language that it declares (BCP 47), `confidence` how sure the extractor is of its text, 0 to 1; NULL where there is neither."""

@@ -34,17 +34,21 @@ def show_why(path: str, document: str, as_json: bool) -> None:
 def about(lake: Lake, hit: dict[str, Any]) -> dict[str, Any]:
     """One document in one dataset: origin, families, verdicts, duplicates, and what was made with it."""
     row = hit["document"]
-    families = {k: v for k, v in row.items() if isinstance(v, dict) and k not in ("source", "gen", "scores") and not k.startswith("verdict")}
+    families = {k: v for k, v in row.items() if isinstance(v, dict) and k not in ("source", "gen", "scores", "facts") and not k.startswith("verdict")}
     return {
         "dataset": f"{hit['dataset']}@v{hit['version']}",
         "file": hit["path"],
         "row": hit["row"],
-        "origin": {**{k: row.get(k) for k in ABOUT if row.get(k) is not None}, "source": row.get("source"), "gen": row.get("gen")},
+        "origin": {**{k: row.get(k) for k in ABOUT if row.get(k) is not None}, "facts": _known(row.get("facts")), "source": row.get("source"), "gen": row.get("gen")},
         "characters": len(row.get("text") or ""),
         "signals": {name: _plain(values) for name, values in families.items()},
         "verdicts": {k: v for k, v in row.items() if k.startswith("verdict") and v is not None},
         "went_to": went_to(lake, hit["dataset"], row["doc_id"], row),
     }
+
+
+def _known(facts: dict[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (facts or {}).items() if value is not None}
 
 
 def went_to(lake: Lake, dataset: str, doc_id: str, row: dict[str, Any]) -> list[str]:
@@ -95,7 +99,8 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 def _told(story: dict[str, Any]) -> str:
     """The story as text."""
     lines = [f"{story['origin'].get('uri')}", f"  in {story['dataset']}, row {story['row']} of {story['file']}, {story['characters']:,} characters"]
-    lines += [f"  {name}: {cell(value)}" for name, value in story["origin"].items() if name not in ("uri", "source", "gen")]
+    lines += [f"  {name}: {cell(value)}" for name, value in story["origin"].items() if name not in ("uri", "source", "gen", "facts")]
+    lines += [f"  {name}: {cell(value)}" for name, value in story["origin"]["facts"].items()]
     source, gen = story["origin"].get("source") or {}, story["origin"].get("gen")
     unit = "byte" if ".warc" in str(source.get("path")) else "record"
     place = f" at {unit} {source['offset']:,}" if source.get("offset") is not None else ""
