@@ -42,7 +42,7 @@ def about(lake: Lake, hit: dict[str, Any]) -> dict[str, Any]:
         "origin": {
             **{k: row.get(k) for k in ABOUT if row.get(k) is not None},
             "facts": _known(row.get("facts")), "source": row.get("source"), "gen": row.get("gen"),
-        },  # fmt: skip
+        },
         "characters": len(row.get("text") or ""),
         "signals": {name: _plain(values) for name, values in families.items()},
         "verdicts": {k: v for k, v in row.items() if k.startswith("verdict") and v is not None},
