@@ -6,7 +6,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +111,14 @@ def _ingest(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     if knobs.get("shape", "document") not in SHAPES:
         raise RecipeError(f"{lines.where('ingest', name, kind, 'as')}as: {knobs['shape']!r}{near(str(knobs['shape']), SHAPES)}")
     bound = bind(find("ingest", f"{kind}.read", where), knobs, lines.where("ingest", name, kind))
+    kept = {key: body[key] for key in body if key in INGEST}
+    if kind == "crawl":                                      # its files are those that it fetches
+        bound = replace(bound, knobs=load("ingest.seeds:check")(bound.knobs, lines.where("ingest", name, kind), str(folder)))
+        reader = bind(find("ingest", "warc.read", where), {key: bound.knobs[key] for key in ("mode", "seconds")}, where)
+        return Part("ingest", name, {**kept, "kind": kind, "paths": [], "shape": "document"}, line_of(where), bound=(bound, reader))
     if not isinstance(paths, list) or not paths or not all(map(word, paths)):
         raise RecipeError(f"{lines.where('ingest', name, kind)}{kind} needs paths: a list of files or patterns")
     paths = [os.path.normpath(folder / p) for p in paths]
-    kept = {key: body[key] for key in body if key in INGEST}
     return Part("ingest", name, {**kept, "kind": kind, "paths": paths, "shape": knobs.get("shape", "document")}, line_of(where), bound=(bound,))
 
 
@@ -290,7 +294,12 @@ MAX_LIST = 256 << 20
 
 
 def inputs(part: Part) -> list[str]:
-    """Return the files that an ingest part's patterns match, sorted; of a list, those that it names. Raises InputError when there is none."""
+    """Return the files that an ingest part's patterns match, sorted; of a list, those that it names. Raises InputError when there is none.
+
+    A crawl has none before it has run.
+    """
+    if part.given["kind"] == "crawl":
+        return []
     matched = {p for pattern in part.given["paths"] for p in glob.glob(pattern, recursive=True)}
     found = sorted({file for p in matched for file in (_in_list(p) if p.endswith(LISTS) else [p])})
     if not found:

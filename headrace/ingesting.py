@@ -9,6 +9,7 @@ from catalog.parts import Part, inputs
 from catalog.progress import Meter
 from catalog.spark import map_files
 from headrace.child import Work
+from headrace.crawling import crawl
 from headrace.engines import spark_for, workers
 from headrace.keys import appended_to, generation
 from ingest.inputs import fresh, read_before
@@ -17,15 +18,17 @@ from ingest.land import tasks
 
 def run(part: Part, work: Work) -> str:
     """Land a part's documents and publish them; return one line about them."""
-    files, head = inputs(part), appended_to(work.lake, part) if not generation(work.key(part)) else None  # forced, all is read
+    crawls = part.given["kind"] == "crawl"
+    files = crawl(part, work) if crawls else inputs(part)
+    head = appended_to(work.lake, part) if crawls or not generation(work.key(part)) else None  # forced, all files are read
     before = read_before([file.full_path for file in head.files]) if head else {}
     files = fresh(files, before) if head else files
     given = {
         "name": part.name, "shape": part.given["shape"], "domain": part.given.get("domain", part.name), "dump": part.given.get("dump"),
-        "license": part.given.get("license"), **({"again": again} if (again := generation(work.key(part))) else {}),
+        "license": part.given.get("license"), **({"again": again} if not crawls and (again := generation(work.key(part))) else {}),
     }  # fmt: skip
     folder = work.lake.root / "data" / part.dataset / work.key(part)
-    todo = tasks(files, part.bound[0], given, str(folder), str(work.lake.root), work.options.limit, before)
+    todo = tasks(files, part.bound[-1], given, str(folder), str(work.lake.root), work.options.limit, before)
     spark = spark_for(work, part, sum(task["bytes"] for task in todo))
     with Meter(part.id, len(todo), "groups of files") as meter:
         done = list(map_files("ingest.land:land", todo, spark=spark, workers=workers(work), progress=lambda _: meter.add()))

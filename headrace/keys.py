@@ -90,6 +90,8 @@ def _ingest_key(recipe: Recipe, part: Part, lake: Lake, own: list[str], *, asked
         if head is not None and ours and not forced:
             return head.key
         raise
+    if part.given["kind"] == "crawl":                        # it goes on where it was, whatever the lake holds of it
+        return digest(*own)
     if appended is None or forced:
         key = digest(*own, json.dumps([_identity(file) for file in files]))
         return f"{key}-0" if appended else key

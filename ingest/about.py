@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ingest import licenses
+from ingest import licenses, optout
 from ingest.blocks import Blocks
 from ingest.links import META, placed_tags, tags
 from ingest.plain import shown_of, unescaped
@@ -54,9 +54,10 @@ EARLIEST = datetime.date(1995, 1, 1)
 
 
 def about(page: bytes, found: Blocks, words: npt.NDArray[np.float32], *, url: str = "", day: str | None = None) -> dict[str, Any]:
-    """Return `title`, `author`, `date` (ISO; none after `day`), `language` (as declared) and `license` (SPDX); `words` are each block's."""
+    """Return title, author, date (ISO; none after `day`), language (as declared), license (SPDX), opt_out (ingest/optout.py); `words` are each block's."""
     head = min((at for end in HEAD_ENDS if (at := page.find(end, 0, MOST_HEAD)) >= 0), default=MOST_HEAD)
-    said = dict(reversed(list(_meta(page[:head]))))          # the first of a name counts
+    metas = list(_meta(page[:head]))
+    said = dict(reversed(metas))                             # the first of a name counts
     notes = list(_notes(page))
     lang = LANG.search(page[:4096])
     title = _first(said, TITLES) or _headline(notes) or _titled(page, found) or next(_short(page, found, words, found.blocks[:, 0] == ID["h1"], 40), None)
@@ -66,6 +67,7 @@ def about(page: bytes, found: Blocks, words: npt.NDArray[np.float32], *, url: st
         "date": _date(page, notes, said, url, day) or _dated(page, found, words, day),
         "language": lang[1].decode() if lang else None,
         "license": _license(page, found, notes),
+        "opt_out": sorted(optout.said((), metas)),
     }
 
 

@@ -24,6 +24,7 @@ from warcio.recordloader import ArcWarcRecord
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
+from ingest import optout
 from ingest.fetch import Fetched
 
 VERSION = "WARC/1.1"
@@ -48,11 +49,13 @@ class _Head(StatusAndHeaders):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Seen:
-    """Where a body stood first: the address, the time, and its digest."""
+    """Where a body stood first: the address, the time, its digest, and the record's file and offset."""
 
     uri: str
     at: datetime
     digest: str
+    file: str = ""
+    offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,23 +68,49 @@ class Place:
     kind: str
 
 
+@dataclass(frozen=True)
+class Mark:
+    """How far a file was written: what to go on from. `lines` are those of its index."""
+
+    end: int
+    records: int
+    lines: tuple[str, ...]
+
+
 def digest(body: bytes) -> str:
     """Return the digest of a body, its chunks undone, as WARC files write it."""
     return f"sha1:{base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode()}"
 
 
 class Archive:
-    """A WARC file being written. Used as a context manager: left by an error, it leaves nothing."""
+    """A WARC file being written, beside its name until it is whole. Used as a context manager; left by an error, it can be gone on with."""
 
-    def __init__(self, path: str | Path, info: dict[str, str]) -> None:
+    def __init__(self, path: str | Path, info: dict[str, str], mark: Mark | None = None) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._part = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
-        self._file: IO[bytes] = open(self._part, "wb")  # noqa: SIM115 (closed by `close`)
+        self._part = self.path.with_name(f"{self.path.name}.part")
+        self._file: IO[bytes] = open(self._part, "r+b" if mark else "wb")  # noqa: SIM115 (closed by `close`)
+        self._lines, self._records = (list(mark.lines), mark.records) if mark else ([], 0)
+        if mark:                                             # what was written behind the mark is half a record
+            self._file.truncate(mark.end)
+            self._file.seek(mark.end)
         self._writer = WARCWriter(self._file, gzip=True, warc_version="1.1")
-        self._lines: list[str] = []
-        self._records = 0
-        self._write("warcinfo", "", None, "application/warc-fields", _fields(info), {"WARC-Filename": self.path.name})
+        if not mark:
+            self._write("warcinfo", "", None, "application/warc-fields", _fields(info), {"WARC-Filename": self.path.name})
+
+    @property
+    def end(self) -> int:
+        """Bytes written and handed to the system."""
+        self._file.flush()
+        return self._file.tell()
+
+    @property
+    def records(self) -> int:
+        return self._records
+
+    def newest(self, count: int) -> list[str]:
+        """The index's lines of the answers added last."""
+        return self._lines[len(self._lines) - count :]
 
     def add(self, found: Fetched, about: dict[str, str], seen: Seen | None = None) -> Place:
         """Write a request and its answer, and what is known of both. `seen` is where the same body stands, or what a 304 speaks of."""
@@ -92,6 +121,9 @@ class Archive:
         if kind == "revisit" and seen:
             profile = NOT_MODIFIED if found.status == 304 else SAME_BODY
             more |= {"WARC-Profile": profile, "WARC-Refers-To-Target-URI": seen.uri, "WARC-Refers-To-Date": _date(seen.at)}
+            more |= {"WARC-Refers-To-Filename": seen.file, "WARC-Refers-To-File-Offset": str(seen.offset) if seen.file else ""}
+        if about.get("aiOptOut"):
+            more[optout.HEADER] = about["aiOptOut"]
         if found.truncated:
             more["WARC-Truncated"] = found.truncated
         head = CHUNKED.sub(rb"\1X-Crawler-\2", found.answer.partition(b"\r\n\r\n")[0], count=1) + b"\r\n\r\n"
@@ -131,7 +163,7 @@ class Archive:
         os.fsync(self._file.fileno())
         self._file.close()
         index = self.path.with_name(self.path.name.removesuffix(".warc.gz") + ".cdxj")
-        part = index.with_name(f"{index.name}.{os.getpid()}.tmp")
+        part = index.with_name(f"{index.name}.part")
         part.write_text("".join(sorted(self._lines)), encoding="utf-8")
         os.replace(part, index)
         os.replace(self._part, self.path)
@@ -144,7 +176,6 @@ class Archive:
             self.close()
         else:
             self._file.close()
-            self._part.unlink(missing_ok=True)
 
 
 def sort_key(url: str) -> str:

@@ -25,6 +25,7 @@ STATEFUL = ("iso2022_jp", "iso2022_kr", "hz", "utf-7")
 """Encodings whose bytes are all ASCII: they are UTF-8 too, so their label must be believed first."""
 META = re.compile(rb"""<meta[^>]{0,400}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.\-]{2,40})""", re.I)
 XML = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9_:.\-]{2,40})""")
+HEADER = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_:.\-]{2,40})", re.I)
 HEAD = 4096
 SAMPLE = 16 << 10
 BAD = re.compile("[\ufffd\ue000-\uf8ff]")
@@ -62,6 +63,12 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
         if text is not None:
             return text, name
     raise UnicodeError(f"neither UTF-8 nor {', '.join(dict.fromkeys(labels)) or 'any encoding that fits'}")
+
+
+def charset_of(content_type: str) -> str | None:
+    """Return the charset that a Content-Type declares."""
+    found = HEADER.search(content_type)
+    return found[1] if found else None
 
 
 def _label(pattern: re.Pattern[bytes], data: bytes) -> str | None:

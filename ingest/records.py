@@ -73,6 +73,16 @@ def frames(path: str) -> Iterator[Frame]:
         yield from found if form is WARC else map(_as_warc, found)
 
 
+def record_at(path: str, offset: int) -> bytes | None:
+    """Return the record whose gzip member starts at an offset; None where there is none, or a larger one than MAX_RECORD."""
+    with open(path, "rb") as file:
+        file.seek(offset)
+        inflate, out = zlib.decompressobj(31), bytearray()
+        while not inflate.eof and len(out) <= MAX_RECORD and (piece := inflate.unconsumed_tail or file.read(CHUNK)):
+            out += inflate.decompress(piece, MAX_RECORD)
+    return bytes(out) if inflate.eof and out.startswith(b"WARC/") else None
+
+
 def _as_warc(frame: Frame) -> Frame:
     """An ARC record (Burner and Kahle 1996) as a WARC response; the file's own first record as its note."""
     found = re.match(ARC_LINE, frame.data)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from protego import Protego
 
+from ingest import optout
 from ingest.fetch import Fetched
 
 MOST_BYTES = 500 << 10
@@ -22,7 +23,6 @@ AI_AGENTS = (
     "Google-Extended", "GPTBot", "meta-externalagent", "omgili", "PerplexityBot", "Timpibot",
 )  # fmt: skip
 """Agents that gather text for language models, as their makers document them."""
-NO_AI = re.compile(r"(?:^|[\s,;:])(noai|noimageai|noml)(?=$|[\s,;])", re.I)
 INDEXING = re.compile(r"(?:^|[\s,;:])(noindex|nofollow|none|noarchive|nosnippet)(?=$|[\s,;])", re.I)
 SIGNAL = re.compile(r"^[ \t]*content-(?:signal|usage)[ \t]*:(.*)$", re.I | re.M)
 AI_SIGNAL = re.compile(r"\b(?:ai-train|train-ai|ai-input|genai)[ \t]*=[ \t]*(?:no|n)\b", re.I)
@@ -82,17 +82,11 @@ def sitemaps(site: Rules) -> list[str]:
 def opted_out(site: Rules, url: str, headers: Iterable[tuple[str, str]] = (), metas: Iterable[tuple[str, str]] = ()) -> list[str]:
     """Return what says that a page is not for AI, sorted: agents that its robots.txt keeps out, `noai`, `tdm-reservation`, `content-signal`.
 
-    `headers` are the answer's, `metas` the name and content of the page's meta elements, both with names in lower case. Sources: X-Robots-Tag and
-    meta robots as sites use them (noai, noimageai, noml), the TDM Reservation Protocol (W3C community report, 2024), content signals in robots.txt.
+    `headers` are the answer's, `metas` the name and content of the page's meta elements, both with names in lower case.
     """
     found = {agent for agent in AI_AGENTS if not allowed(site, url, agent)} if site.parsed else set()
     found |= {"content-signal"} if any(AI_SIGNAL.search(line) for line in SIGNAL.findall(site.text)) else set()
-    for name, value in (*headers, *metas):
-        if name in ("x-robots-tag", "robots"):
-            found |= {said.lower() for said in NO_AI.findall(value)}
-        elif name in ("tdm-reservation", "tdm_reservation") and value.strip() == "1":
-            found.add("tdm-reservation")
-    return sorted(found)
+    return sorted(found | optout.said(headers, metas))
 
 
 def indexing(headers: Iterable[tuple[str, str]], metas: Iterable[tuple[str, str]], agent: str) -> set[str]:

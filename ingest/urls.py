@@ -13,6 +13,7 @@ import idna
 
 PORTS = {"http": 80, "https": 443}
 LONGEST, DEEPEST, MOST_PARAMETERS = 2000, 20, 16
+TRAPS = ("too_deep", "repeating", "too_many_parameters")
 REPEATED = 3
 """Times that one name may stand in a path: /a/b/a/b/a/b is a link that is relative by mistake."""
 NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -23,6 +24,8 @@ SESSION = re.compile(r"(?:jsessionid|phpsessid|aspsessionid[a-z]*|cfid|cftoken|s
 SESSION_VALUE = re.compile(r"[A-Za-z0-9.!_-]{8,}")
 IN_PATH = re.compile(r";(?:jsessionid|sid|phpsessid)=[^/;?]*", re.I)
 DIGITS = re.compile(r"\d+")
+OPAQUE = re.compile(r"(?<![A-Za-z0-9_-])(?=[A-Za-z_-]*\d)(?=[\d_-]*[A-Za-z])(?![a-z]+-[a-z])[A-Za-z0-9_-]{12,}(?![A-Za-z0-9_-])")
+"""A part of a path that only a machine reads, such as a session's number."""
 
 
 def canonical(href: str, base: str | None = None) -> str | None:
@@ -54,10 +57,10 @@ def host(url: str) -> str:
 
 
 def shape(url: str) -> str:
-    """Return what addresses of one kind have in common: numbers as 0, the names of the query. The pages of a calendar have one."""
+    """Return what addresses of one kind have in common: numbers as 0, opaque parts as *, the names of the query. A calendar's pages have one."""
     parts = urlsplit(url)
     names = sorted({DIGITS.sub("0", pair.partition("=")[0]) for pair in parts.query.split("&") if pair})
-    return f"{parts.netloc}{DIGITS.sub('0', parts.path)}" + (f"?{'&'.join(names)}" if names else "")
+    return f"{parts.netloc}{DIGITS.sub('0', OPAQUE.sub('*', parts.path))}" + (f"?{'&'.join(names)}" if names else "")
 
 
 def trap(url: str) -> str | None:

@@ -6,39 +6,33 @@ What is neither, or has a fault, is Refused with the reason and the offset, and 
 """
 
 import datetime
-import io
+import os
 import re
 import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from fastwarc import WarcRecord, WarcRecordType
-from fastwarc.stream_io import BrotliReader, ZstdReader
 
 from catalog.errors import InputError, near
 from catalog.stage import Refused, source
 from catalog.worker import Failure, Worker
-from ingest import fast
-from ingest.charset import decode
-from ingest.records import Frame, frames
+from ingest import fast, optout
+from ingest.charset import charset_of, decode
+from ingest.codings import is_html, undone
+from ingest.records import Frame, frames, record_at
 from ingest.shapes import naive
 
 EXTRACTOR = "ingest.html:extract"                            # by name: trafilatura is imported in the worker alone
-MAX_PAGE = 16 << 20
-"""Bytes of a page at most, its content encoding undone."""
 MODES = ("fast", "balanced", "accurate")
-HTML = ("text/html", "application/xhtml+xml")
 PAGES = WarcRecordType.response | WarcRecordType.resource | WarcRecordType.conversion
-LOOKS_LIKE_HTML = re.compile(rb"^\s*(?:<!doctype\s+html|<html|<head|<body|<!--)", re.I)
-CHUNK_SIZE = re.compile(rb"\r?\n?([0-9A-Fa-f]{1,8})[^\r\n]{0,100}\r?\n")
 ROBOTS = re.compile(r"[a-z]+://[^/?#]*/robots\.txt(?:[?#]|$)", re.I)
-CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_:.\-]{2,40})", re.I)
 
 Found = dict[str, Any] | Refused
 Asked = tuple[Found, bytes | None, dict[str, Any]]
 
 
-@source(version=3)
+@source(version=4)
 def read(path: str, *, mode: str = "fast", seconds: float = 10.0) -> Iterator[Found]:
     """Yield a document for each page of a WARC file, in its order, or Refused. `seconds` of processor time are what one page may take the extractor.
 
@@ -70,7 +64,7 @@ def _asked(path: str, mode: str) -> Iterator[Asked]:
     """What each record asks of the extractor: nothing, of one refused, already text, or read here."""
     for frame in frames(path):
         try:
-            found = _page(frame)
+            found = _page(frame, os.path.dirname(path))
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, zlib.error) as error:
             found = Refused("", "corrupt_record", f"{type(error).__name__}: {error}", frame.offset)
         if found is None:
@@ -104,18 +98,28 @@ def _document(about: dict[str, Any], answer: Any) -> Found:
     if "refused" in answer:
         return Refused(about["uri"], answer["refused"], answer["error"], about["offset"])
     kept = {key: answer.get(key) for key in ("text", "title", "author", "license", "confidence")}
-    return {**about, **kept, "lang": answer.get("language"), "date": _day(answer["date"])}
+    said = {*((about["facts"] or {}).get("opt_out") or "").split(), *answer.get("opt_out", ())}
+    return {**about, **kept, "lang": answer.get("language"), "date": _day(answer["date"]), "facts": _facts(said)}
 
 
-def _page(frame: Frame) -> Found | None:
-    """The page in a record: its `body`, or its `text` where it is plain. None for what is no page."""
+def _facts(said: set[str]) -> dict[str, str] | None:
+    return {"opt_out": " ".join(sorted(said))} if said else None
+
+
+def _page(frame: Frame, folder: str = "") -> Found | None:
+    """The page in a record: its `body`, or its `text` where it is plain. None for what is no page. A revisit's body lies in another file of the folder."""
     if frame.fault:
         return Refused("", frame.fault, frame.error, frame.offset)
     try:
         record = WarcRecord.from_bytes(frame.data)
         kind, uri = record.record_type, (record.headers.get("WARC-Target-URI") or "").strip("<> ")
+        told, when = record.headers.get(optout.HEADER) or "", record.headers.get("WARC-Date")
         if kind == WarcRecordType.revisit:
-            return Refused(uri, "revisit", "the same content as another record's", frame.offset)
+            first = _first(record.headers.get("WARC-Refers-To-Filename") or "", record.headers.get("WARC-Refers-To-File-Offset") or "", folder)
+            if first is None:
+                return Refused(uri, "revisit", "the same content as a record of another file", frame.offset)
+            record = WarcRecord.from_bytes(first)
+            kind = record.record_type
         if not kind & PAGES:
             return None
         http = kind == WarcRecordType.response and record.is_http
@@ -130,10 +134,23 @@ def _page(frame: Frame) -> Found | None:
         return Refused("", "no_uri", "no WARC-Target-URI", frame.offset)
     if kind == WarcRecordType.resource and uri.partition(":")[0].lower() not in ("http", "https", "file", "ftp"):
         return None
+    content_type = said.get("content-type") or ("" if http else kept.get("Content-Type") or "")
+    facts = _facts({*told.split(), *optout.said(said.items())})
     try:
-        return _body(frame, uri, status, said.get("content-type") or ("" if http else kept.get("Content-Type") or ""), said, body, _time(kept.get("WARC-Date")))
+        found = _body(frame, uri, status, content_type, said, body, _time(when))
+        return found if isinstance(found, Refused) else {**found, "facts": facts}
     except ValueError as error:
         return Refused(uri, "bad_encoding" if "too_large" not in str(error) else "too_large", str(error), frame.offset)
+
+
+def _first(name: str, offset: str, folder: str) -> bytes | None:
+    """The record that a revisit refers to, where it lies beside it."""
+    if not name or os.path.basename(name) != name or not offset.isdecimal():
+        return None
+    try:
+        return record_at(os.path.join(folder, name), int(offset))
+    except (OSError, zlib.error):
+        return None
 
 
 def _body(
@@ -147,15 +164,15 @@ def _body(
     if ROBOTS.match(uri):
         return Refused(uri, "robots_txt", "", frame.offset)
     kind = content_type.partition(";")[0].strip().lower()
-    named = CHARSET.search(content_type)
-    body = _decoded(body, said.get("transfer-encoding", ""), said.get("content-encoding", ""))
+    charset = charset_of(content_type)
+    body = undone(body, said.get("transfer-encoding", ""), said.get("content-encoding", ""))
     about = {"uri": uri, "offset": frame.offset, "length": frame.length, "fetched_at": fetched_at, "content_type": kind or None}
-    if kind in HTML or (kind in ("", "unknown/unknown", "application/octet-stream") and LOOKS_LIKE_HTML.match(body[:1024])):
-        return {**about, "body": body, "charset": named[1] if named else None}
+    if is_html(kind, body):
+        return {**about, "body": body, "charset": charset}
     if kind != "text/plain":
         return Refused(uri, "not_html", kind or "no content type", frame.offset)
     try:
-        text = decode(body, named[1] if named else None)[0]
+        text = decode(body, charset)[0]
     except UnicodeError as error:
         return Refused(uri, "wrong_charset", str(error), frame.offset)
     return {**about, "text": text.replace("\r\n", "\n").strip()}
@@ -174,59 +191,3 @@ def _time(said: str | None) -> datetime.datetime | None:
         return naive(datetime.datetime.fromisoformat(said or ""))
     except (ValueError, OverflowError):
         return None
-
-
-def _decoded(body: bytes, transfer: str, content: str) -> bytes:
-    """Undo what the transfer did to a body, where it was done: archives often undo it themselves and leave the header.
-
-    A body cut short gives what there is, as a browser shows it. Raises ValueError for one that is broken or grows too large.
-    """
-    if "chunked" in transfer.lower():
-        body = _dechunked(body)
-    for name in reversed([name.strip() for name in content.lower().split(",")]):
-        if name in ("gzip", "x-gzip") and body.startswith(b"\x1f\x8b"):
-            body = _inflated(body, 31)
-        elif name == "deflate":
-            body = _inflated(body, 15 if body[:1] == b"\x78" else -15)
-        elif name == "br" and not LOOKS_LIKE_HTML.match(body[:1024]):
-            body = _read(BrotliReader(io.BytesIO(body)))
-        elif name == "zstd" and body.startswith(b"\x28\xb5\x2f\xfd"):
-            body = _read(ZstdReader(io.BytesIO(body)))
-    if len(body) > MAX_PAGE:
-        raise ValueError(f"too_large: {len(body)} bytes")
-    return body
-
-
-def _dechunked(body: bytes) -> bytes:
-    out, at = bytearray(), 0
-    while found := CHUNK_SIZE.match(body, at):
-        size = int(found[1], 16)
-        out += body[found.end() : found.end() + size]
-        at = found.end() + size
-        if size == 0:
-            break
-    return bytes(out) if out else body
-
-
-def _inflated(body: bytes, window: int) -> bytes:
-    inflate, out, rest = zlib.decompressobj(window), bytearray(), body
-    try:
-        while rest and not inflate.eof:
-            out += inflate.decompress(rest, 1 << 20)
-            rest = inflate.unconsumed_tail
-            if len(out) > MAX_PAGE:
-                raise ValueError(f"too_large: more than {MAX_PAGE} bytes")
-    except zlib.error as error:
-        if not out:
-            raise ValueError(str(error)) from None
-    return bytes(out)
-
-
-def _read(reader: BrotliReader | ZstdReader) -> bytes:
-    try:
-        body = reader.read(MAX_PAGE + 1)
-    except OSError as error:
-        raise ValueError(str(error)) from None
-    if len(body) > MAX_PAGE:
-        raise ValueError(f"too_large: more than {MAX_PAGE} bytes")
-    return body

@@ -211,6 +211,7 @@ def test_an_article_is_read_as_the_tree_reads_it() -> None:
     assert found.pop("confidence") > 0.9
     assert found == {
         "charset": "utf-8", "title": "How a lock works", "author": "Ada Sluice", "date": "2021-05-17", "license": "CC-BY-SA-4.0", "language": "en-GB",
+        "opt_out": [],
     }  # fmt: skip
 
 

@@ -1,0 +1,90 @@
+"""What a recipe says of a crawl, checked before it starts, and the addresses that it starts from."""
+
+import gzip
+import os
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from catalog.errors import InputError, RecipeError, near
+from ingest.frontier import Lead, Scope, domain_of
+from ingest.urls import canonical, host
+
+KINDS = ("sitemap", "domain", "list", "sql")
+SCOPES = ("host", "domain", "any")
+LEAST = {
+    "delay": 0.0, "max_depth": 0, "max_pages": 1, "max_bytes": 1, "tries": 1, "backoff": 0.0, "patience": 0.0, "alike": 0, "connections": 1, "buckets": 1,
+    "round": 1.0,
+}  # fmt: skip
+MOST = {"connections": 1000, "buckets": 100_000}
+MAX_LIST = 256 << 20
+
+
+def check(knobs: dict[str, Any], where: str, folder: str) -> dict[str, Any]:
+    """Return a crawl's knobs with the lists that they name as absolute paths. Raises RecipeError with what is wrong."""
+    seeds = knobs.get("seeds")
+    if not isinstance(seeds, list) or not seeds:
+        raise RecipeError(f"{where}seeds: a list of addresses to start from, such as [https://example.org/]")
+    allowed = knobs.get("allow_hosts") or []
+    if not isinstance(allowed, list) or not all(isinstance(name, str) and name for name in allowed):
+        raise RecipeError(f"{where}allow_hosts: a list of names or addresses, such as [localhost, 127.0.0.1]")
+    for name in allowed:
+        if "/" in name or (":" in name.rpartition("]")[2] and name.count(":") == 1):
+            raise RecipeError(f"{where}allow_hosts: {name!r} is not a name or an address alone; leave scheme, port and path out")
+    if knobs.get("scope", "host") not in SCOPES:
+        raise RecipeError(f"{where}scope: {knobs['scope']!r} is none of {', '.join(SCOPES)}{near(str(knobs['scope']), SCOPES)}")
+    for name, least in LEAST.items():
+        value = knobs.get(name)
+        if value is not None and (value < least or value > MOST.get(name, float("inf"))):
+            raise RecipeError(f"{where}{name}: {value!r} is not {least} or more" + (f", and at most {MOST[name]:,}" if name in MOST else ""))
+    return {**knobs, "seeds": [_seed(seed, where, folder) for seed in seeds]}
+
+
+def _seed(seed: Any, where: str, folder: str) -> Any:
+    if isinstance(seed, str):
+        if canonical(seed) is None:
+            hint = f"; write https://{seed}/, or {{domain: {seed}}}" if canonical(f"https://{seed}/") else ""
+            raise RecipeError(f"{where}seeds: {seed!r} is not an address of the web{hint}")
+        return seed
+    if not isinstance(seed, dict) or len(seed) != 1 or not isinstance(value := next(iter(seed.values())), str):
+        raise RecipeError(f"{where}seeds: {seed!r} is neither an address nor one of {{{': ...}, {'.join(KINDS)}: ...}}")
+    kind = next(iter(seed))
+    if kind not in KINDS:
+        raise RecipeError(f"{where}seeds: {kind!r} is no kind of seed{near(str(kind), KINDS)}")
+    if kind == "sitemap" and canonical(value) is None:
+        raise RecipeError(f"{where}seeds: sitemap: {value!r} is not an address of the web")
+    if kind == "domain" and ("/" in value or canonical(f"https://{value}/") is None):
+        raise RecipeError(f"{where}seeds: domain: {value!r} is not a name, such as example.org")
+    return {kind: os.path.normpath(os.path.join(folder, value))} if kind == "list" else seed
+
+
+def start(knobs: dict[str, Any], select: Callable[[str], Sequence[str]]) -> tuple[list[Lead], Scope]:
+    """Return the addresses that a crawl starts from, and what belongs to it. `select` answers a SELECT with its first column."""
+    leads: list[Lead] = []
+    domains: set[str] = set()
+    for seed in knobs["seeds"]:
+        kind, value = next(iter(seed.items())) if isinstance(seed, dict) else ("page", seed)
+        if kind == "domain":
+            domains.add(domain_of(value.lower().rstrip(".")))
+            value = f"https://{value}/"
+        found = _listed(value) if kind == "list" else select(value) if kind == "sql" else [value]
+        known = [one for one in map(canonical, found) if one]
+        if not known:
+            raise InputError(f"seeds: {kind}: {value}: {len(found):,} rows and not one address of the web in them")
+        leads += [Lead(one, 0, kind="sitemap" if kind == "sitemap" else "page") for one in dict.fromkeys(known)]
+    hosts = {host(lead.uri) for lead in leads} | {name.lower().strip("[]") for name in knobs["allow_hosts"] or ()}
+    domains |= {domain_of(name) for name in hosts} if knobs["scope"] == "domain" else set()
+    return leads, Scope(frozenset(hosts), frozenset(domains), knobs["scope"] == "any", knobs["max_depth"])
+
+
+def _listed(path: str) -> list[str]:
+    """The addresses that a file lists, a line each; those that begin with # are notes."""
+    try:
+        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+            said = file.read(MAX_LIST + 1)
+        lines = [line.strip() for line in said.decode("utf-8-sig").splitlines()]
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise InputError(f"seeds: list: {path}: cannot be read as a list of addresses: {error}") from None
+    if len(said) > MAX_LIST:
+        raise InputError(f"seeds: list: {path}: is larger than a list may be, {MAX_LIST:,} bytes; split it")
+    return [line for line in lines if line and not line.startswith("#")]
