@@ -105,12 +105,13 @@ def _rounds(part: Part, work: Work, folder: Path, state: Crawl, leads: list[Lead
                 tasks = json.loads(plan.read_text(encoding="utf-8"))
             else:
                 tasks = _tasks(part, folder, state, given, scope, most, min(seconds, float(knobs["round"])))
-                if not tasks and not _wait(state, float(knobs["patience"]), meter, most):
+                if not tasks and (_spent(state, most, knobs["max_bytes"]) or not _wait(state, float(knobs["patience"]), meter)):
                     return state
                 if not tasks:
                     continue
                 write_json(plan, tasks)
             given, seconds = [], seconds * 2
+            meter.to(state.pages)
             spark = spark_for(work, part, 0)
             with _watching(plan.parent, state, meter):
                 accounts = list(map_files("ingest.crawl:fetch_round", tasks, spark=spark, workers=workers(work)))
@@ -153,17 +154,21 @@ def _shares(load: dict[str, int], left: int | None) -> dict[str, int]:
     """Deal what is left of a budget to the buckets by what each has to do; nothing where there is no budget."""
     if left is None:
         return {}
-    whole, shares = sum(load.values()) or 1, {}
+    left, whole, shares = max(left, 0), sum(load.values()) or 1, {}
     for bucket in sorted(load, key=lambda one: -load[one]):
         shares[bucket] = min(left, -(-left * load[bucket] // whole))
         left, whole = left - shares[bucket], whole - load[bucket] or 1
     return shares
 
 
-def _wait(state: Crawl, patience: float, meter: Meter, most: int | None) -> bool:
+def _spent(state: Crawl, pages: int | None, size: int | None) -> bool:
+    return (pages is not None and state.pages >= pages) or (size is not None and state.bytes >= size)
+
+
+def _wait(state: Crawl, patience: float, meter: Meter) -> bool:
     """Sleep until a host may be asked again, where that is soon. Returns whether to go on."""
     times = [about["next"] for about in state.buckets.values() if about["next"] is not None]
-    if not times or (most is not None and state.pages >= most) or min(times) - time.time() > patience:
+    if not times or min(times) - time.time() > patience:
         return False
     while (left := min(times) - time.time()) > 0:
         meter.to(state.pages, f"waiting {left:,.0f} s for hosts that asked for it")

@@ -31,6 +31,8 @@ def read(
     scope: str = "host",
     contact: str | None = None,
     sitemaps: bool = False,
+    timeout: float = 60.0,
+    page_bytes: int = 16_777_216,
     tries: int = 3,
     backoff: float = 30.0,
     patience: float = 600.0,
@@ -50,6 +52,7 @@ def read(
     scope          which links are followed: to a seed's or an allowed `host`, to its whole `domain`, or to `any`
     contact        a mail address or a page that the user agent names, where a site's owner reaches you
     sitemaps       read those that robots.txt names
+    timeout        seconds that one answer may take, page_bytes: that it may have; what is longer is cut and says so
     tries          of an address that fails; `backoff` seconds before the second, doubled each time; `patience`: how long a run waits for that
     alike          pages of one kind of address that are seen before the kind counts as a trap if they hardly differ; 0: never
     connections    hosts that a task asks at a time; `buckets` of hosts, a task each, fixed when a crawl begins; `round`: seconds of one

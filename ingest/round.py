@@ -24,9 +24,11 @@ EVERY = 2.0
 
 def manners(knobs: dict[str, Any], scope: Scope, agent: str) -> Manners:
     """Return how a crawl with these knobs behaves."""
+    timeout = float(knobs["timeout"])
     return Manners(
         agent, scope, float(knobs["delay"]), int(knobs["tries"]), float(knobs["backoff"]), int(knobs["alike"]), bool(knobs["sitemaps"]),
-        frozenset(name.lower().strip("[]") for name in knobs["allow_hosts"] or ()), Limits(),
+        frozenset(name.lower().strip("[]") for name in knobs["allow_hosts"] or ()),
+        Limits(seconds=timeout, connect=min(10.0, timeout), idle=min(20.0, timeout), body=int(knobs["page_bytes"])),
     )  # fmt: skip
 
 

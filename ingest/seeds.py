@@ -13,8 +13,8 @@ from ingest.urls import canonical, host
 KINDS = ("sitemap", "domain", "list", "sql")
 SCOPES = ("host", "domain", "any")
 LEAST = {
-    "delay": 0.0, "max_depth": 0, "max_pages": 1, "max_bytes": 1, "tries": 1, "backoff": 0.0, "patience": 0.0, "alike": 0, "connections": 1, "buckets": 1,
-    "round": 1.0,
+    "delay": 0.0, "max_depth": 0, "max_pages": 1, "max_bytes": 1, "timeout": 0.1, "page_bytes": 1000, "tries": 1, "backoff": 0.0, "patience": 0.0,
+    "alike": 0, "connections": 1, "buckets": 1, "round": 1.0,
 }  # fmt: skip
 MOST = {"connections": 1000, "buckets": 100_000}
 MAX_LIST = 256 << 20
@@ -43,7 +43,7 @@ def check(knobs: dict[str, Any], where: str, folder: str) -> dict[str, Any]:
 def _seed(seed: Any, where: str, folder: str) -> Any:
     if isinstance(seed, str):
         if canonical(seed) is None:
-            hint = f"; write https://{seed}/, or {{domain: {seed}}}" if canonical(f"https://{seed}/") else ""
+            hint = f"; write https://{seed}/, or {{domain: {seed}}}" if "://" not in seed and canonical(f"https://{seed}/") else ""
             raise RecipeError(f"{where}seeds: {seed!r} is not an address of the web{hint}")
         return seed
     if not isinstance(seed, dict) or len(seed) != 1 or not isinstance(value := next(iter(seed.values())), str):

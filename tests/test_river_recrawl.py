@@ -1,0 +1,207 @@
+"""A crawl that is killed, run again, forced, given more to do, started in other ways, on Spark: no page twice, none lost."""
+
+import functools
+import gzip
+import http.server
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crawl_making import ROBOTS, Host, article, page, serving
+from demo_run import HOME, headrace
+
+from catalog.lake import Lake
+
+FRONTIER = 'data."web.frontier"'
+
+
+def recipe(folder: Path, crawl: str, part: str = "", more: str = "") -> Path:
+    path = folder / "brook.yaml"
+    path.write_text(f"name: brook\nseed: 1\nlake: lake\n{more}ingest:\n  web: {{crawl: {{{crawl}}}, domain: web{part}}}\n", encoding="utf-8")
+    return path
+
+
+def rows(folder: Path, query: str) -> list[dict[str, Any]]:
+    with Lake.open(folder / "lake") as opened:
+        return opened.rows(query)
+
+
+def tree(address: str, count: int, pause: float = 0.0) -> Host:
+    """A site of `count` pages, each leading to the next ones."""
+    host = Host(address, pause=pause)
+    host.pages = {f"/{n}": page(article(f"Page {n}", *(f"/{m}" for m in range(3 * n + 1, 3 * n + 4) if m < count))) for n in range(count)}
+    host.pages["/robots.txt"] = ROBOTS
+    return host
+
+
+def ran(path: Path, *more: str) -> str:
+    said = headrace("run", path, *more)
+    assert said.code == 0, said.err
+    return said.err
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_crawl_goes_on_where_it_was(tmp_path: Path, sign: signal.Signals) -> None:
+    hosts = [tree(f"127.0.8.{n}", 40, pause=0.03) for n in (1, 2, 3)]
+    with serving(*hosts):
+        path = recipe(tmp_path, f"seeds: [{', '.join(f'{host.url}/0' for host in hosts)}], allow_hosts: [127.0.8.1, 127.0.8.2, 127.0.8.3], delay: 0.02")
+        for least in (8, 30, 60):
+            log = tmp_path / "log"
+            with open(log, "wb") as file:
+                child = subprocess.Popen([sys.executable, "-m", "headrace", "run", path], cwd=HOME, stderr=file, start_new_session=True)
+            until = time.time() + 90
+            while sum(len(host.paths()) for host in hosts) < least and time.time() < until and child.poll() is None:
+                time.sleep(0.02)
+            assert child.poll() is None, log.read_text()
+            if sign == signal.SIGKILL:
+                os.killpg(child.pid, sign)
+            else:
+                child.send_signal(sign)
+            child.wait(60)
+            time.sleep(0.3)                                  # what the kill left under way comes to its end
+        ran(path)
+        for host in hosts:
+            asked = Counter(host.paths())
+            assert set(asked) == {f"/{n}" for n in range(40)}
+            assert sum(asked.values()) <= 40 + 3, "of each host one page at most was under way at each kill"
+    assert rows(tmp_path, "SELECT count(*) AS n, count(DISTINCT uri) AS u FROM data.web") == [{"n": 120, "u": 120}]
+    assert rows(tmp_path, f"SELECT state, count(*) AS n FROM {FRONTIER} GROUP BY ALL") == [{"state": "done", "n": 120}]
+
+
+def test_a_forced_crawl_asks_only_for_what_has_changed(tmp_path: Path) -> None:
+    host = Host("127.0.8.4")
+    plain = page(article("Old", "/new", "/plain", "/tagged", "/leaves"), headers='ETag: "1"\r\n')
+    tagged = page(article("Tagged"), headers='ETag: "t"\r\n')
+    host.pages = {"/": plain, "/plain": page(article("Untagged")), "/tagged": tagged, "/leaves": page(article("Leaves"))}
+    with serving(host):
+        path = recipe(tmp_path, f"seeds: ['{host.url}/'], allow_hosts: [127.0.8.4], delay: 0")
+        ran(path)
+        assert "nothing to do" in ran(path)
+        assert len(host.paths()) == 5
+        host.asked.clear()
+        same = page("", status="304 Not Modified", headers='ETag: "t"\r\n')
+        host.pages |= {"/": page(article("New", "/new", "/plain", "/tagged"), headers='ETag: "2"\r\n'), "/tagged": same, "/new": page(article("Fresh"))}
+        del host.pages["/leaves"]
+        ran(path, "--force", "ingest.web")
+        assert sorted(host.paths()) == ["/", "/leaves", "/new", "/plain", "/tagged"]
+        heads = {path: request for path, request, _, _ in host.asked}
+        assert 'If-None-Match: "t"' in heads["/tagged"]
+        assert 'If-None-Match: "1"' in heads["/"]
+        assert "If-" not in heads["/plain"]
+    titles = {row["uri"].removeprefix(host.url): row["title"] for row in rows(tmp_path, "SELECT uri, title FROM data.web")}
+    assert titles == {"/": "New", "/new": "Fresh", "/plain": "Untagged", "/tagged": "Tagged"}
+    known = {row["uri"].removeprefix(host.url): row for row in rows(tmp_path, f"SELECT uri, visits, changes, state, status FROM {FRONTIER}")}
+    assert (known["/"]["visits"], known["/"]["changes"]) == (2, 1)
+    assert (known["/tagged"]["visits"], known["/tagged"]["changes"]) == (2, 0)
+    assert (known["/leaves"]["state"], known["/leaves"]["status"]) == ("broken", 404)
+
+
+def test_with_append_a_visit_is_added(tmp_path: Path) -> None:
+    host = tree("127.0.8.5", 5)
+    with serving(host):
+        path = recipe(tmp_path, f"seeds: ['{host.url}/0'], allow_hosts: [127.0.8.5], delay: 0", ", append: true")
+        ran(path)
+        ran(path, "--force", "ingest.web")
+    assert rows(tmp_path, "SELECT count(*) AS n, count(DISTINCT doc_id) AS d, count(DISTINCT uri) AS u FROM data.web") == [{"n": 10, "d": 10, "u": 5}]
+
+
+def test_budgets_and_depth_hold_and_more_of_them_goes_on(tmp_path: Path) -> None:
+    host = tree("127.0.8.6", 40)
+    with serving(host):
+        start = f"seeds: ['{host.url}/0'], allow_hosts: [127.0.8.6], delay: 0"
+        said = ran(recipe(tmp_path, f"{start}, max_pages: 7"))
+        assert len(host.paths()) == 7
+        assert "are left" in said
+        ran(recipe(tmp_path, f"{start}, max_pages: 12"))
+        assert host.paths() == [f"/{n}" for n in range(12)]
+        ran(recipe(tmp_path, f"{start}, max_depth: 3"))
+        assert sorted(host.paths(), key=lambda p: int(p[1:])) == [f"/{n}" for n in range(40)][: 1 + 3 + 9 + 27]
+        assert rows(tmp_path, "SELECT count(*) AS n FROM data.web") == [{"n": 40}]
+        assert rows(tmp_path, f"SELECT max(depth) AS d FROM {FRONTIER} WHERE state = 'done'") == [{"d": 3}]
+
+
+def test_bytes_are_a_budget_too(tmp_path: Path) -> None:
+    host = tree("127.0.8.7", 40)
+    with serving(host):
+        ran(recipe(tmp_path, f"seeds: ['{host.url}/0'], allow_hosts: [127.0.8.7], delay: 0, max_bytes: 9000"))
+        sizes = [len(host.pages[path]) for path in host.paths()]  # type: ignore[arg-type]
+    assert sum(sizes[:-1]) < 9000 <= sum(sizes)
+
+
+def test_seeds_come_from_lists_sitemaps_and_sql(tmp_path: Path) -> None:
+    host = tree("127.0.8.8", 4)
+    host.pages |= {f"/{name}": page(article(name)) for name in ("listed", "mapped", "packed", "asked")}
+    with serving(host):
+        url = host.url
+        inner = f"<urlset><url><loc>{url}/packed</loc></url><url><loc>http://127.0.8.9/other</loc></url></urlset>"
+        maps = "".join(f"<sitemap><loc>{url}/{name}</loc></sitemap>" for name in ("map.xml", "map.xml.gz"))
+        host.pages["/index.xml"] = page(f"<sitemapindex>{maps}</sitemapindex>", kind="text/xml")
+        host.pages["/map.xml"] = page(f"<?xml version='1.0'?><urlset><url><loc>\n {url}/mapped </loc></url></urlset>", kind="text/xml")
+        host.pages["/map.xml.gz"] = page(gzip.compress(inner.encode()), kind="application/x-gzip")
+        (tmp_path / "list.txt").write_text(f"# pages\n{url}/listed\n\nnot an address\n", encoding="utf-8")
+        crawl = f"seeds: [{{list: list.txt}}, {{sitemap: '{url}/index.xml'}}, {{sql: \"SELECT '{url}/asked'\"}}], allow_hosts: [127.0.8.8], delay: 0"
+        ran(recipe(tmp_path, crawl))
+        assert sorted(host.paths()) == ["/asked", "/index.xml", "/listed", "/map.xml", "/map.xml.gz", "/mapped", "/packed"]
+    assert {row["uri"].rpartition("/")[2] for row in rows(tmp_path, "SELECT uri FROM data.web")} >= {"asked", "listed", "mapped", "packed"}
+
+
+@pytest.mark.spark
+def test_on_spark_hosts_are_asked_at_a_time_each_by_one_task(tmp_path: Path) -> None:
+    hosts = [tree(f"127.0.9.{n}", 10, pause=0.02) for n in range(1, 5)]
+    with serving(*hosts):
+        for host, following in pairwise(hosts):
+            host.pages["/9"] = page(article("The last", f"{following.url}/0"))
+        crawl = f"seeds: ['{hosts[0].url}/0'], allow_hosts: [127.0.9.1, 127.0.9.2, 127.0.9.3, 127.0.9.4], delay: 0.01"
+        said = ran(recipe(tmp_path, crawl, more="spark: {master: 'local[2]'}\n"))
+        assert "starting Spark" in said
+        for host in hosts:
+            assert Counter(host.paths()) == Counter([f"/{n}" for n in range(10)])
+            ended = [end for _, _, _, end in host.asked]
+            assert all(start >= end for (_, _, start, _), end in zip(host.asked[1:], ended, strict=False))
+    assert rows(tmp_path, "SELECT count(*) AS n FROM data.web") == [{"n": 40}]
+    assert len(rows(tmp_path, f"SELECT DISTINCT file FROM {FRONTIER}")) == 4
+
+
+@contextmanager
+def site(name: str, data: Callable[[str], Path], folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """One of the real sites, with the robots.txt that its truth supposes."""
+    truth = json.loads(data(f"site/{name}.truth.json").read_text(encoding="utf-8"))
+    with tarfile.open(data(f"site/{name}.tar.gz")) as packed:
+        packed.extractall(folder / "site", filter="data")
+    root = next(path.parent for path in (folder / "site").rglob("index.html") if path.parent.name == name)
+    (root / "robots.txt").write_text("User-agent: *\n" + "".join(f"Disallow: {path}\n" for path in truth["disallow"]), encoding="utf-8")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.8.10", 0), functools.partial(Quiet, directory=str(root))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.8.10:{server.server_address[1]}", truth
+        server.shutdown()
+
+
+@pytest.mark.parametrize("name", ["git-doc", "debian-handbook"])
+def test_a_real_site_is_crawled_whole(name: str, data: Callable[[str], Path], tmp_path: Path) -> None:
+    with site(name, data, tmp_path) as (url, truth):
+        ran(recipe(tmp_path, f"seeds: ['{url}{truth['start']}'], allow_hosts: [127.0.8.10], delay: 0"))
+    found = rows(tmp_path, f"SELECT uri, state, reason, depth FROM {FRONTIER}")
+    done = {row["uri"].removeprefix(url): row["depth"] for row in found if row["state"] == "done"}
+    assert sorted(done) == sorted(truth["reachable_pages"])
+    assert Counter(map(str, done.values())) == Counter(truth["reachable_by_depth"])
+    assert sorted(row["uri"].removeprefix(f"{url}/") for row in found if row["reason"] == "robots") == sorted(truth["blocked_targets"])
+    assert sum(row["state"] == "broken" for row in found) == truth["broken_link_targets"]
+    assert rows(tmp_path, "SELECT count(DISTINCT uri) AS n FROM data.web") == [{"n": truth["reachable"]}]
