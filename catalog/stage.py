@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from catalog.errors import RecipeError, near
+from catalog.written import size
 
 if TYPE_CHECKING:  # the front door checks recipes with this module: nothing heavy may be imported for it
     import polars as pl
@@ -237,7 +238,9 @@ def bind(target: Target, knobs: dict[str, Any], where: str, *, given: tuple[str,
         allowed = [kind.strip() for kind in target.types[name].split("|")]
         if all(kind in PLAIN or kind == "None" for kind in allowed):
             types = tuple(t for kind in allowed for t in PLAIN.get(kind, (type(None),)))
-            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            if isinstance(value, str) and int in types and str not in types and (counted := _count(value)) is not None:
+                knobs = {**knobs, name: counted}
+            elif not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
                 raise RecipeError(f"{where}{name}: {value!r} is not {' or '.join(allowed)}")
         if isinstance(value, float) and not math.isfinite(value):
             raise RecipeError(f"{where}{name}: {value!r} is not a finite number")
@@ -245,6 +248,14 @@ def bind(target: Target, knobs: dict[str, Any], where: str, *, given: tuple[str,
     if missing:
         raise RecipeError(f"{where}{target.path} needs {', '.join(missing)}")
     return Bound(target.path, {**target.knobs, **knobs}, target.version)
+
+
+def _count(value: str) -> int | None:
+    """A count written as people write it, 400k or 2GB; None for what is none."""
+    try:
+        return size(value)
+    except RecipeError:
+        return None
 
 
 def load(path: str) -> Callable[..., Any]:

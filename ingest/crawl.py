@@ -43,7 +43,7 @@ def read(
     mode: str = "fast",
     seconds: float = 10.0,
 ) -> Iterator[dict[str, Any] | Refused]:
-    """Crawl from `seeds`, politely, into WARC files of the lake, and yield a document for each page (docs/ingest.md, "Crawling").
+    """Crawl from `seeds`, politely, into WARC files of the lake, and yield a document for each page (docs/crawling.md).
 
     seeds          addresses; or {sitemap: URL}, {domain: NAME}, {list: FILE with an address a line}, {sql: SELECT whose first column is addresses}
     allow_hosts    names or addresses, without port, that belong to the crawl and may be private; robots.txt always counts
@@ -54,7 +54,7 @@ def read(
     sitemaps       read those that robots.txt names
     timeout        seconds that one answer may take, page_bytes: that it may have; what is longer is cut and says so
     tries          of an address that fails; `backoff` seconds before the second, doubled each time; `patience`: how long a run waits for that
-    alike          pages of one kind of address that are seen before the kind counts as a trap if they hardly differ; 0: never
+    alike          pages of one kind of address that are seen, deep down, before the kind counts as a trap if they hardly differ; 0: never
     connections    hosts that a task asks at a time; `buckets` of hosts, a task each, fixed when a crawl begins; `round`: seconds of one
     mode, seconds  as for warc: how pages are read
     """

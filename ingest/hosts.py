@@ -21,6 +21,8 @@ from ingest.robots import Rules
 ROBOTS_AGE = 24 * 3600.0
 """Seconds that a robots.txt is believed (RFC 9309, section 2.4)."""
 LONGEST_WAIT = 24 * 3600.0
+CHAINED = 16
+"""Links from a seed. What a loop makes up lies deeper with each page; pages that a list leads to, however alike, do not."""
 MOST_SKETCHES = 64
 """Kinds of pages that show this many different texts are no trap and not looked at any more."""
 DATED = frozenset((*MONTHS, "mon", "tue", "wed", "thu", "fri", "sat", "sun", "mo", "di", "mi", "do", "fr", "sa", "so", "lun", "jeu", "ven", "dim"))
@@ -119,7 +121,7 @@ def note(host: Host, shape: str, seen: str) -> None:
     host.alike[shape] = (n + 1, sketches)
 
 
-def alike(host: Host, shape: str, most: int) -> bool:
-    """Return whether a shape's pages are a trap: at least `most` were seen, and three of four said what others had said."""
+def alike(host: Host, shape: str, depth: int, most: int) -> bool:
+    """Return whether an address is of a trap: deep down, and of a kind of which `most` were seen and three of four said what others had said."""
     n, sketches = host.alike.get(shape, (0, set[str]()))
-    return bool(most) and n >= most and len(sketches) < MOST_SKETCHES and 4 * len(sketches) <= n
+    return bool(most) and depth >= CHAINED and n >= most and len(sketches) < MOST_SKETCHES and 4 * len(sketches) <= n

@@ -103,7 +103,7 @@ def refusal(address: Address, site: Site, known: Host, manners: Manners) -> str 
         return "robots_unavailable"
     if not robots.allowed(site.rules, address.uri, manners.token):
         return "robots"
-    return "alike" if hosts.alike(known, shape(address.uri), manners.alike) else None
+    return "alike" if hosts.alike(known, shape(address.uri), address.depth, manners.alike) else None
 
 
 def ask(address: Address, site: Site, known: Host, manners: Manners, seen: dict[str, Seen]) -> Turn:

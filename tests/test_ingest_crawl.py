@@ -131,11 +131,12 @@ def test_pages_of_a_kind_that_say_the_same_are_a_trap() -> None:
     for n in range(40):
         hosts.note(host, "h/cal?m", hosts.sketch(f"<h1>{('March', 'April')[n % 2]} {n}</h1><p>no events</p>".encode()))
         hosts.note(host, "h/post/0", hosts.sketch(f"<p>post {'abcdefghij'[n % 10] * 3} {'klmnopqrst'[n // 10] * 3}</p>".encode()))
-    assert hosts.alike(host, "h/cal?m", 40)
-    assert not hosts.alike(host, "h/cal?m", 41)
-    assert not hosts.alike(host, "h/cal?m", 0)
-    assert not hosts.alike(host, "h/post/0", 40)
-    assert not hosts.alike(host, "h/other", 1)
+    assert hosts.alike(host, "h/cal?m", 20, 40)
+    assert not hosts.alike(host, "h/cal?m", 20, 41)
+    assert not hosts.alike(host, "h/cal?m", 2, 40)
+    assert not hosts.alike(host, "h/cal?m", 20, 0)
+    assert not hosts.alike(host, "h/post/0", 20, 40)
+    assert not hosts.alike(host, "h/other", 20, 1)
 
 
 @pytest.mark.parametrize(("knobs", "said"), [
