@@ -18,7 +18,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from catalog.errors import SetupError
-from headrace import doctor, setup
+from catalog.recipe import load
+from headrace import doctor, kernels, setup
 from headrace.doctor import Check, ask, checks, compare, library, line
 from headrace.names import HOME, ROOMS
 from headrace.setup import STAMP, environment, has_gpu, java_lacks, need_disk, need_java
@@ -295,3 +296,23 @@ def test_the_whole_doctor_finds_this_machine_well(capsys: pytest.CaptureFixture[
     rows = json.loads(capsys.readouterr().out)
     assert {"vllm", "pyspark", "duckdb", "datatrove", "trafilatura", "datasketch", "accelerate", "spark starts"} <= {row["name"] for row in rows}
     assert all(set(row) == {"name", "ok", "found", "fix"} for row in rows)
+
+
+def test_kernels_are_compiled_when_a_source_has_changed_and_not_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(kernels, "HOUSE", tmp_path)
+    monkeypatch.setattr(kernels, "STAMP", tmp_path / "catalog" / "__pycache__" / "kernels.json")
+    monkeypatch.setattr(kernels.subprocess, "run", lambda *args, **kwargs: asked.append(args) or subprocess.CompletedProcess(list(args), 0))
+    (tmp_path / "catalog" / "__pycache__").mkdir(parents=True)
+    source, old = tmp_path / "catalog" / "split.py", tmp_path / "catalog" / "__pycache__" / "split.x.nbi"
+    for text, times, kept in (("@njit", 1, False), ("@njit", 1, True), ("@njit # another", 2, False)):
+        source.write_text(text)
+        if not old.exists():
+            old.write_text("compiled before")
+        assert kernels.main() == 0
+        assert (len(asked), old.exists()) == (times, kept)
+
+
+def test_the_recipe_that_compiles_kernels_is_a_recipe(tmp_path: Path) -> None:
+    kernels.write(tmp_path)
+    assert [part.id for part in load(tmp_path / "kernels.yaml").parts] == ["ingest.texts", "ingest.pages", "curate.corpus", "mix.base"]
