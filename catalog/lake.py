@@ -54,6 +54,13 @@ def connect(*, threads: int = 1) -> "duckdb.DuckDBPyConnection":
     return duckdb.connect(":memory:", config={"threads": threads, "temp_directory": spill, **dict.fromkeys(off, "false")})
 
 
+def engine_error() -> type[Exception]:
+    """Return the root of the engine's errors, for who asks it directly."""
+    import duckdb
+
+    return duckdb.Error
+
+
 class Lake:
     """One lake, opened. Make it with `Lake.open`; close it, or use it as a context manager."""
 

@@ -111,6 +111,10 @@ def _ingest(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     if knobs.get("shape", "document") not in SHAPES:
         raise RecipeError(f"{lines.where('ingest', name, kind, 'as')}as: {knobs['shape']!r}{near(str(knobs['shape']), SHAPES)}")
     bound = bind(find("ingest", f"{kind}.read", where), knobs, lines.where("ingest", name, kind))
+    if kind == "index" and body.get("append"):
+        raise RecipeError(f"{where}ingest.{name}: index and append: do not go together; give each dump a part, and curate takes them all in from:")
+    if kind == "index" and "://" not in bound.knobs["root"]:
+        bound = replace(bound, knobs={**bound.knobs, "root": os.path.normpath(folder / bound.knobs["root"])})
     kept = {key: body[key] for key in body if key in INGEST}
     if kind == "crawl":                                      # its files are those that it fetches
         bound = replace(bound, knobs=load("ingest.seeds:check")(bound.knobs, lines.where("ingest", name, kind), str(folder)))

@@ -12,6 +12,7 @@ from headrace.child import Work
 from headrace.crawling import crawl
 from headrace.engines import spark_for, workers
 from headrace.keys import appended_to, generation
+from headrace.picking import pick
 from ingest.inputs import fresh, read_before
 from ingest.land import tasks
 
@@ -19,7 +20,7 @@ from ingest.land import tasks
 def run(part: Part, work: Work) -> str:
     """Land a part's documents and publish them; return one line about them."""
     crawls = part.given["kind"] == "crawl"
-    files = crawl(part, work) if crawls else inputs(part)
+    files = crawl(part, work) if crawls else pick(part, work) if part.given["kind"] == "index" else inputs(part)
     head = appended_to(work.lake, part) if crawls or not generation(work.key(part)) else None  # forced, all files are read
     before = read_before([file.full_path for file in head.files]) if head else {}
     files = fresh(files, before) if head else files

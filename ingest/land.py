@@ -188,8 +188,9 @@ def _row(found: dict[str, Any], given: dict[str, Any], name: str) -> dict[str, A
     about = {key: _cleaned(value) for key, value in found.items() if key not in PLACING and key != "text"}
     captured = fetched.isoformat() if fetched else None
     return {
-        **about, "doc_id": doc_id(source, uri, place, captured), "uri": uri, "host": _host(uri), "domain": given["domain"], "dump": given["dump"],
-        "license": about.get("license") or given["license"], "origin_hash": origin_hash(text), "text": text, "media": about.get("media") or [],
+        **about, "doc_id": doc_id(source, uri, place, captured), "uri": uri, "host": _host(uri), "domain": given["domain"],
+        "dump": about.get("dump") or given["dump"], "license": about.get("license") or given["license"],
+        "origin_hash": origin_hash(text), "text": text, "media": about.get("media") or [],
         "modality": "text", "gen": None, "source": _cleaned(where),
     }  # fmt: skip
 

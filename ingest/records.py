@@ -53,6 +53,7 @@ class Frame:
     """One record: its own bytes, or why there are none to use.
 
     `offset` and `length` count in the file. Where a gzip member holds several records they count in the expanded stream.
+    `path` names the file where a source reads from many.
     Faults are `corrupt_record`, `wrong_length`, `truncated` and `too_large`.
     """
 
@@ -61,16 +62,22 @@ class Frame:
     data: bytes
     fault: str | None = None
     error: str = ""
+    path: str | None = None
 
 
 def frames(path: str) -> Iterator[Frame]:
     """Yield the records of a WARC or ARC file, plain or gzip, whatever state it is in. ARC's come in WARC's form."""
     with open(path, "rb") as file:
-        head = file.read(4096)
-        packed = head.startswith(GZIP[:2])
-        form = ARC if (_opens(head) if packed else head).startswith(b"filedesc:") else WARC
-        found = _members(file, form) if packed else _Records(_Plain(file), 0, 0, form).frames()
-        yield from found if form is WARC else map(_as_warc, found)
+        yield from frames_in(file)
+
+
+def frames_in(file: BinaryIO) -> Iterator[Frame]:
+    """Yield the records of an open file, or of some bytes of one."""
+    head = file.read(4096)
+    packed = head.startswith(GZIP[:2])
+    form = ARC if (_opens(head) if packed else head).startswith(b"filedesc:") else WARC
+    found = _members(file, form) if packed else _Records(_Plain(file), 0, 0, form).frames()
+    yield from found if form is WARC else map(_as_warc, found)
 
 
 def record_at(path: str, offset: int) -> bytes | None:

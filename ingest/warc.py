@@ -9,7 +9,7 @@ import datetime
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastwarc import WarcRecord, WarcRecordType
@@ -42,11 +42,16 @@ def read(path: str, *, mode: str = "fast", seconds: float = 10.0) -> Iterator[Fo
     `status`, `empty_body`, `robots_txt`, `not_html`, `bad_encoding`; of the page those of `ingest.html.extract`, and `timeout`,
     `memory`, `died`, `error` where its extractor failed. Requests and notes of the crawler are no pages and are passed over.
     """
+    yield from pages(frames(path), os.path.dirname(path), mode, seconds)
+
+
+def pages(records: Iterable[Frame], folder: str, mode: str, seconds: float) -> Iterator[Found]:
+    """Yield what `read` does, of records from anywhere. `folder` holds the files that revisits refer to."""
     if mode not in MODES:
         raise InputError(f"warc: mode: {mode!r} is none of {', '.join(MODES)}{near(mode, MODES)}")
     ended: list[Exception] = []
     with Worker(EXTRACTOR, seconds=seconds) as extractor:
-        for about, answer in extractor.map(_until(_asked(path, mode), ended)):
+        for about, answer in extractor.map(_until(_asked(records, folder, mode), ended)):
             yield about if isinstance(about, Refused) else _document(about, answer)
     if ended:
         raise ended[0]
@@ -60,11 +65,11 @@ def _until(asked: Iterator[Asked], ended: list[Exception]) -> Iterator[Asked]:
         ended.append(error)
 
 
-def _asked(path: str, mode: str) -> Iterator[Asked]:
+def _asked(records: Iterable[Frame], folder: str, mode: str) -> Iterator[Asked]:
     """What each record asks of the extractor: nothing, of one refused, already text, or read here."""
-    for frame in frames(path):
+    for frame in records:
         try:
-            found = _page(frame, os.path.dirname(path))
+            found = _page(frame, folder)
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, zlib.error) as error:
             found = Refused("", "corrupt_record", f"{type(error).__name__}: {error}", frame.offset)
         if found is None:
@@ -166,7 +171,7 @@ def _body(
     kind = content_type.partition(";")[0].strip().lower()
     charset = charset_of(content_type)
     body = undone(body, said.get("transfer-encoding", ""), said.get("content-encoding", ""))
-    about = {"uri": uri, "offset": frame.offset, "length": frame.length, "fetched_at": fetched_at, "content_type": kind or None}
+    about = {"uri": uri, "member": frame.path, "offset": frame.offset, "length": frame.length, "fetched_at": fetched_at, "content_type": kind or None}
     if is_html(kind, body):
         return {**about, "body": body, "charset": charset}
     if kind != "text/plain":

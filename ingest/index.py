@@ -1,0 +1,91 @@
+"""Records picked from an index: byte ranges of WARC files, read from a mirror or by range requests, and nothing else of them."""
+
+import io
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from catalog.stage import Refused, source
+from ingest import hosts
+from ingest.fetch import Fetched, Limits, fetch
+from ingest.records import MAX_RECORD, Frame, frames, frames_in
+from ingest.urls import canonical
+from ingest.warc import pages
+
+TRIES, BACKOFF = 5, 2.0
+"""Of a range request, and the seconds before the second."""
+
+
+@source(version=1)
+def read(
+    path: str,
+    *,
+    where: str | None = None,
+    root: str = ".",
+    limit: int | None = None,
+    allow_hosts: list[str] | None = None,
+    contact: str | None = None,
+    mode: str = "fast",
+    seconds: float = 10.0,
+) -> Iterator[dict[str, Any] | Refused]:
+    """Yield a document for each page that an index or a manifest names and `where` picks, or Refused, as `warc` does; also `not_found`.
+
+    paths     a columnar index (.parquet), CDX or CDXJ (.gz too), or a manifest (.parquet, .jsonl, .csv with `path`, and `offset`, `length`, `dump` if wished)
+    where     SQL over url, host, domain (registered), tld, mime, language, fetched_at, status, path, digest, dump, and the index's own columns
+    root      the folder, or the http(s) address, that paths in the index start from; over http `allow_hosts` may be private, and `contact` is named
+    limit     so many records, drawn fairly by a hash of their addresses
+    mode, seconds   as for warc
+    """
+    agent = "headrace/0 " + (f"(+{contact})" if contact else "(range reader)")
+    dumps: dict[str, str | None] = {}
+    for found in pages(_picked(path, root, agent, allow_hosts or [], dumps), "", mode, seconds):
+        yield found if isinstance(found, Refused) else {**found, "dump": dumps[found["member"]]}
+
+
+def _picked(path: str, root: str, agent: str, allow_hosts: list[str], dumps: dict[str, str | None]) -> Iterator[Frame]:
+    """The records of a file of ranges, in its order; a row without an offset is a whole file. `dumps` learns each file's dump."""
+    for batch in pq.ParquetFile(path).iter_batches(columns=["path", "record_offset", "length", "dump"]):
+        for row in batch.to_pylist():
+            dumps[row["path"]] = row["dump"]
+            yield from (replace(frame, path=row["path"]) for frame in _record(row, root, agent, allow_hosts))
+
+
+def _record(row: dict[str, Any], root: str, agent: str, allow_hosts: list[str]) -> Iterator[Frame]:
+    offset, length = row["record_offset"], row["length"]
+    try:
+        if "://" in root:
+            raw = _asked(f"{root.rstrip('/')}/{row['path']}", offset, length, agent, allow_hosts)
+        elif offset is None:
+            yield from frames(os.path.join(root, row["path"]))
+            return
+        else:
+            with open(os.path.join(root, row["path"]), "rb") as file:
+                file.seek(offset)
+                raw = file.read(min(length, MAX_RECORD))
+    except (OSError, ValueError) as error:
+        yield Frame(offset or 0, length or 0, b"", "not_found", str(error))
+        return
+    for frame in frames_in(io.BytesIO(raw)):
+        yield replace(frame, offset=frame.offset + (offset or 0))
+
+
+def _asked(url: str, offset: int | None, length: int | None, agent: str, allow_hosts: list[str]) -> bytes:
+    """Ask for a range of a file, more than once where the other side is busy. Raises ValueError where it cannot be had."""
+    wanted = [("Range", f"bytes={offset}-{offset + length - 1}")] if offset is not None and length else []
+    address = canonical(url)
+    if address is None:
+        raise ValueError(f"{url}: is no address of the web")
+    for again in range(TRIES):
+        found: Fetched = fetch(address, agent=agent, headers=wanted, allow_hosts=allow_hosts, limits=Limits(body=MAX_RECORD))
+        if found.status == 206 or (found.status == 200 and not wanted):
+            return found.body
+        if found.status == 200:
+            raise ValueError(f"{url}: the server knows no ranges")
+        if found.status is not None and found.status < 500 and found.status != 429:
+            break
+        time.sleep(hosts.retry_after(found.header("retry-after"), found.at) or hosts.pause(again + 1, BACKOFF))
+    raise ValueError(f"{url}: {found.fault or f'status {found.status}'}")
