@@ -4,7 +4,7 @@ RUN = .venv/bin/python
 SLOW = slow or spark or vllm or oracle or browser or chaos
 ROOMS = headrace catalog ingest curate synth mixer trainer
 
-.PHONY: demo test quick lint bench setup-demo setup-test python
+.PHONY: demo test quick lint bench fuzz setup-demo setup-test python
 .NOTPARALLEL:
 
 demo: setup-demo
@@ -23,6 +23,9 @@ lint: setup-demo
 
 bench: setup-test
 	@for script in benchmarks/*.py; do echo "== $$script" && $(RUN) $$script || exit 1; done
+
+fuzz: setup-test
+	@$(RUN) tests/fuzzing.py
 
 setup-demo: python
 	@$(PYTHON) -m headrace.setup demo

@@ -1,0 +1,204 @@
+"""Throw spoilt input at every parser until it crashes, hangs, or eats memory, and keep what does it.
+
+    .venv/bin/python tests/fuzzing.py [--seconds 600] [--seed 1] [PARSER ...]        (make fuzz: ten minutes each)
+
+Each input is a sound one, or one kept, that was cut, spliced, repeated, or had bytes and numbers changed. It is read by the parser in a process of
+its own under a limit of time and memory: a document, a refusal, or HeadraceError are answers, anything else is a finding. A finding
+is made as small as it gets in a minute and kept in tests/seeds/PARSER, which `make test` reads again (test_ingest_fuzz.py).
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+if str(HERE.parent) not in sys.path:
+    sys.path[:0] = [str(HERE.parent), str(HERE)]
+
+from catalog.errors import HeadraceError
+from catalog.stage import load
+from catalog.worker import Failure, Worker
+
+SEEDS = HERE / "seeds"
+SECONDS, MEMORY = 10.0, 3 << 30
+"""Of processor time for one input, and bytes of address space: numba and its compiler take one of the three."""
+MOST = 1 << 16
+"""Bytes of a sound input that is taken up: short ones are tried more often."""
+NUMBERS = (b"0", b"-1", b"1", b"255", b"65536", b"2147483648", b"4294967295", b"99999999999999999999", b"1e309", b"0x7fffffff")
+
+PARSERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "warc": (".warc", "ingest.warc:read", (".warc", ".html")),
+    "warc_gz": (".warc.gz", "ingest.warc:read", (".warc.gz",)),
+    "html": (".html", "fuzzing:html", (".html",)),
+    "links": (".html", "fuzzing:linked", (".html",)),
+    "robots": (".txt", "fuzzing:robots", (".robots",)),
+    "charset": (".txt", "fuzzing:decoded", (".html", ".txt")),
+    "epub": (".epub", "ingest.books:read", (".epub",)),
+    "books": (".txt", "ingest.books:read", (".txt",)),
+    "papers": (".xml", "ingest.papers:read", (".xml", ".nxml")),
+    "reference": (".xml", "ingest.reference:read", (".xml",)),
+    "code": (".zip", "ingest.code:read", (".zip", ".whl", ".epub")),
+    "code_tar": (".tar.gz", "ingest.code:read", (".tar.gz",)),
+    "tables": (".jsonl", "ingest.tables:read", (".jsonl",)),
+    "parquet": (".parquet", "ingest.tables:read", (".parquet",)),
+}
+"""By name: the ending that its input has, what reads it, the endings of sound inputs."""
+
+
+def html(path: str) -> Iterator[Any]:
+    from ingest import fast
+
+    yield fast.extract(Path(path).read_bytes(), url="http://a.example/")
+
+
+def linked(path: str) -> Iterator[Any]:
+    from ingest.links import links
+
+    yield links(Path(path).read_bytes(), "http://a.example/b/")
+
+
+def robots(path: str) -> Iterator[Any]:
+    from ingest.robots import allowed, delay, opted_out, read, sitemaps
+
+    said = read(Path(path).read_bytes())
+    yield allowed(said, "http://a.example/b?c", "headrace"), delay(said, "headrace", 1.0), sitemaps(said), opted_out(said, "http://a.example/b")
+
+
+def decoded(path: str) -> Iterator[Any]:
+    from ingest.charset import decode
+
+    try:
+        yield decode(Path(path).read_bytes())
+    except UnicodeError:
+        yield None
+
+
+def parse(payload: bytes, *, parser: str) -> dict[str, Any]:
+    """Read one input by a parser; say how many rows came and how much memory that took more than before, in MB. Raises what the parser raises."""
+    ending, reader, _ = PARSERS[parser]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"input{ending}"
+        path.write_bytes(payload)
+        rows = 0
+        try:
+            for _ in load(reader)(str(path)):
+                rows += 1
+        except HeadraceError:
+            pass
+    return {"rows": rows, "mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024}
+
+
+def sound(parser: str) -> list[bytes]:
+    """Inputs to start from: those kept, the golden ones, the demo's and the labelled data's that are small."""
+    endings = PARSERS[parser][2]
+    places = [HERE / "golden", HERE.parent / "examples" / "data", *([Path(os.environ["HEADRACE_DATA"])] if os.environ.get("HEADRACE_DATA") else [])]
+    found = [path.read_bytes() for path in kept(parser)]
+    for place in places:
+        paths = sorted(path for path in place.rglob("*") if path.name.endswith(endings) and path.is_file())
+        found += [path.read_bytes()[:MOST] for path in paths[:: max(1, len(paths) // 40)][:40]]
+    return found or [b"<?xml version='1.0'?><a><b c='1'>text</b></a>"]
+
+
+def kept(parser: str) -> list[Path]:
+    """What made trouble once."""
+    return sorted((SEEDS / parser).glob("*")) if (SEEDS / parser).is_dir() else []
+
+
+def spoilt(sounds: list[bytes], dice: random.Random) -> bytes:
+    """One sound input with one to six things done to it."""
+    data = bytearray(dice.choice(sounds))
+    for _ in range(dice.randint(1, 6)):
+        at = dice.randrange(len(data) + 1)
+        size = min(len(data) - at, int(dice.paretovariate(0.6)))
+        match dice.randrange(8):
+            case 0:
+                data[at : at + size] = b""
+            case 1:
+                data[at:at] = dice.randbytes(min(size, 1000))
+            case 2 if data:
+                data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+            case 3:
+                other = dice.choice(sounds)
+                start = dice.randrange(len(other) + 1)
+                data[at : at + size] = other[start : start + int(dice.paretovariate(0.5))]
+            case 4:
+                data[at:at] = bytes(data[at : at + size]) * min(dice.choice((2, 10, 1000, 50_000)), 200_000 // (size + 1) + 1)
+            case 5:
+                digits = [i for i in range(at, min(at + 400, len(data))) if 48 <= data[i] <= 57]
+                if digits:
+                    data[digits[0] : digits[-1] + 1 if digits[-1] - digits[0] < 12 else digits[0] + 1] = dice.choice(NUMBERS)
+            case 6:
+                del data[at:]
+            case _:
+                data[at : at + size] = bytes(size)
+    return bytes(data)
+
+
+def smaller(worker: Worker, parser: str, data: bytes, reason: str, seconds: float = 60.0) -> bytes:
+    """Halve a finding while it stays one."""
+    until, step = time.monotonic() + seconds, len(data) // 2
+    while step and time.monotonic() < until:
+        at = 0
+        while at < len(data) and time.monotonic() < until:
+            less = data[:at] + data[at + step :]
+            if failed(worker, parser, less) == reason:
+                data = less
+            else:
+                at += step
+        step //= 2
+    return data
+
+
+def failed(worker: Worker, parser: str, data: bytes) -> str | None:
+    """Why an input is a finding, None where it is none."""
+    (_, answer), *_ = worker.map([("", data, {"parser": parser})])
+    if isinstance(answer, Failure):
+        return f"{answer.reason}: {answer.error}".split("\n")[0][:200]
+    return None
+
+
+def fuzz(parser: str, seconds: float, seed: int) -> int:
+    """Try a parser for a while. Returns the number of new findings."""
+    dice, sounds, tried, found = random.Random(f"{parser} {seed}"), sound(parser), 0, set[str]()
+    until = time.monotonic() + seconds
+    with Worker("fuzzing:parse", seconds=SECONDS, memory=MEMORY) as worker:
+        while time.monotonic() < until:
+            batch = [spoilt(sounds, dice) for _ in range(64)]
+            for data, answer in worker.map((data, data, {"parser": parser}) for data in batch):
+                tried += 1
+                if not isinstance(answer, Failure):
+                    continue
+                reason = f"{answer.reason}: {answer.error}".split("\n")[0][:200]
+                kind = reason.partition("(")[0][:60]
+                if kind in found:
+                    continue
+                found.add(kind)
+                small = smaller(worker, parser, data, reason)
+                (SEEDS / parser).mkdir(parents=True, exist_ok=True)
+                path = SEEDS / parser / hashlib.blake2b(small, digest_size=8).hexdigest()
+                path.write_bytes(small)
+                print(f"{parser}: {reason}\n  {len(small):,} bytes in {path}", flush=True)
+    print(f"{parser}: {tried:,} inputs in {seconds:.0f} s, {len(found)} findings", flush=True)
+    return len(found)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parsers", nargs="*", choices=[*PARSERS, []], metavar="PARSER", help=", ".join(PARSERS))
+    parser.add_argument("--seconds", type=float, default=600.0, help="for each parser")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the dice")
+    given = parser.parse_args()
+    return min(1, sum(fuzz(name, given.seconds, given.seed) for name in given.parsers or PARSERS))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
