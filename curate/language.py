@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from math import exp, log2
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -60,9 +60,16 @@ RIVAL = 20  # percent of a text in a second language from which the two are coun
 READ = 400  # bytes of a paragraph that are judged
 FOREIGN = 0.4  # s from which a paragraph counts as in another language than its document
 
-Found = tuple[str | None, float]
 Pieces = tuple[Offsets, Offsets, Offsets, Offsets]
 Walked = tuple[Bytes, Offsets, Offsets, Offsets, Offsets, Pieces]
+
+
+class Found(NamedTuple):
+    """What was found of a text: its language, how much speaks for it (CLD2's s, or a probability), whether CLD2 saw no other in it."""
+
+    code: str | None
+    sure: float
+    only: bool = False
 
 
 @declares(reads=("text",), adds=ADDS, version=2)
@@ -81,7 +88,7 @@ def identify(batch: pl.DataFrame, *, head: int = 2000, model: str = "both", para
                 as C4's and FineWeb's pipelines of datatrove have it
     paragraphs  how many are looked at, spread evenly over the whole text; 0: none, share and languages are null
     A paragraph ends with a line, and has at least 40 letters (else the next lines join it) and about 400 at most. One in doubt
-    counts as in the language of its text.
+    counts as in the language of its text, and so do those of a head in which CLD2 sees one language only.
     """
     if model not in MODELS:
         raise RecipeError(f"language.identify: model: {model!r} is none of {', '.join(MODELS)}{near(model, MODELS)}")
@@ -98,20 +105,22 @@ def identify(batch: pl.DataFrame, *, head: int = 2000, model: str = "both", para
         _tell_kin(found, opening, scripts)
     else:
         found = {row: judge(row, head) for row in rows.tolist()}
-    mixed = _mix(text, pieces, {row: code for row, (code, _) in found.items()}, paragraphs)
+    told = {row: int(heads[row]) if one.only else 0 for row, one in found.items()}
+    mixed = _mix(text, pieces, {row: one.code for row, one in found.items()}, told, paragraphs)
     return _columns(batch.height, found, mixed, np.where(letters > 0, scripts, -1))
 
 
 def _weigh(text: bytes, second: Callable[[], Found]) -> Found:
     """Return the language of a text by CLD2, or by the second opinion where that is surer of another, and its probability."""
-    code, s = _cld2(text)
+    first, s, only = _cld2(text)
+    code = first
     sure = SURE if len(text) < LONG else SURE / 2  # lid.176 reads the beginning alone, which in a mixed text misleads
     if code is not None and s >= sure:
         (a, b, _), p = ALONE, 0.0
     else:
-        other, p = second()
+        other, p, _ = second()
         if other is None:
-            return None, 0.0
+            return Found(None, 0.0)
         if other == code:
             a, b, c = AGREED
         elif code is None or (p > s / sure and not _close(code, other)):
@@ -119,7 +128,7 @@ def _weigh(text: bytes, second: Callable[[], Found]) -> Found:
         else:
             a, b, c = KEPT
         a += c * p
-    return code, _probability(a + b * min(s, CEILING), code, len(text))
+    return Found(code, _probability(a + b * min(s, CEILING), code, len(text)), only and code == first)
 
 
 def _probability(x: float, code: str, size: int) -> float:
@@ -133,7 +142,7 @@ def _cld2(text: bytes) -> Found:
     code, percent, score = details[0][1:]
     if details[1][2] >= RIVAL:
         code, percent, score = _recount(text)
-    return None if code in NONE else RENAMED.get(code, code), score * percent / 1e5
+    return Found(None if code in NONE else RENAMED.get(code, code), score * percent / 1e5, details[1][2] == 0)
 
 
 def _recount(text: bytes) -> tuple[str, float, float]:
@@ -158,22 +167,27 @@ def _judge(heads: pl.Series, shouted: npt.NDArray[np.bool_]) -> Callable[[int, i
     def ask(row: int, length: int) -> Found:
         text = heads[row][:length].replace("\n", " ")
         labels, scores = _model().predict(text.lower() if shouted[row] else text)
-        return (labels[0].removeprefix("__label__"), min(float(scores[0]), 1.0)) if labels else (None, 0.0)
+        return Found(labels[0].removeprefix("__label__"), min(float(scores[0]), 1.0)) if labels else Found(None, 0.0)
 
     return ask
 
 
 def _tell_kin(found: dict[int, Found], heads: pl.Series, scripts: npt.NDArray[np.int64]) -> None:
     """Decide between Bosnian, Croatian and Serbian where a text is in Latin letters; in others it is Serbian."""
-    rows = [row for row, (code, _) in found.items() if code in kindred.CODES]
+    rows = [row for row, one in found.items() if one.code in kindred.CODES]
     latin = [row for row in rows if CODES[scripts[row]] == "Latn"]
-    told = kindred.tell(heads.gather(latin), [str(found[row][0]) for row in latin])
+    told = kindred.tell(heads.gather(latin), [str(found[row].code) for row in latin])
     codes = {**dict.fromkeys(rows, "sr"), **dict(zip(latin, told, strict=True))}
-    found.update({row: (code, found[row][1]) for row, code in codes.items()})
+    found.update({row: found[row]._replace(code=code) for row, code in codes.items()})
 
 
-def _mix(text: memoryview, pieces: Pieces, codes: dict[int, str | None], most: int) -> dict[int, list[tuple[str, float]]]:
-    """Return, for each row with a code, the languages of its paragraphs and their shares of the letters, the largest first."""
+def _mix(
+    text: memoryview, pieces: Pieces, codes: dict[int, str | None], told: dict[int, int], most: int
+) -> dict[int, list[tuple[str, float]]]:
+    """Return, for each row with a code, the languages of its paragraphs and their shares of the letters, the largest first.
+
+    Paragraphs that end before the byte told[row] are known to be in the row's language: they are not judged again.
+    """
     of, starts, ends, sizes = (array.tolist() for array in pieces)
     judged: dict[bytes, Found] = {}
     mixed = {}
@@ -184,10 +198,12 @@ def _mix(text: memoryview, pieces: Pieces, codes: dict[int, str | None], most: i
         letters = {code: 0}
         for k in range(min(many, most)):
             at = first + (k * many // most if many > most else k)
-            other, s = (code, 1.0) if many == 1 else _remember(judged, _opening(text, starts[at], ends[at]))
-            if other is None or s < FOREIGN or _close(code, other):
-                other = code
-            letters[other] = letters.get(other, 0) + sizes[at]
+            name = code
+            if many > 1 and ends[at] > told[row]:
+                own, s, _ = _remember(judged, _opening(text, starts[at], ends[at]))
+                if own is not None and s >= FOREIGN and not _close(code, own):
+                    name = own
+            letters[name] = letters.get(name, 0) + sizes[at]
         total = sum(letters.values())
         mixed[row] = sorted(((name, n / total) for name, n in letters.items() if n), key=lambda part: (-part[1], part[0]))
     return mixed
@@ -211,12 +227,12 @@ def _remember(judged: dict[bytes, Found], piece: bytes) -> Found:
 
 
 def _columns(height: int, found: dict[int, Found], mixed: dict[int, list[tuple[str, float]]], scripts: npt.NDArray[np.int64]) -> pl.DataFrame:
-    codes = [found.get(row, (None, 0.0)) for row in range(height)]
-    shares = [dict(mixed[row]).get(code or "", 0.0) if row in mixed else None for row, (code, _) in enumerate(codes)]
+    codes = [found.get(row, Found(None, 0.0)) for row in range(height)]
+    shares = [dict(mixed[row]).get(one.code or "", 0.0) if row in mixed else None for row, one in enumerate(codes)]
     return pl.DataFrame(
         {
-            "code": pl.Series([code for code, _ in codes], dtype=pl.String),
-            "score": pl.Series([None if code is None else score for code, score in codes], dtype=pl.Float64),
+            "code": pl.Series([one.code for one in codes], dtype=pl.String),
+            "score": pl.Series([None if one.code is None else one.sure for one in codes], dtype=pl.Float64),
             "script": pl.Series([None if script < 0 else CODES[script] for script in scripts.tolist()], dtype=pl.String),
             "share": pl.Series(shares, dtype=pl.Float64),
             "languages": pl.from_arrow(_lists(height, mixed)),
