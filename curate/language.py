@@ -51,11 +51,12 @@ CLOSE = {**dict.fromkeys(("no", "nn", "da"), "no"), "id": "id", "ms": "id", **di
 # CLD2 gives its best language a score (1,024 to the kilobyte of a typical text) and the share of the text that is in it. In
 # thousands, their product s is how much CLD2 has to go by. The probability that the answer is right is 1 / (1 + exp(-x)), where
 # x = a + b s + c p + LONGER log2(bytes / 64), p being what lid.176 says, and WARY comes on top for languages with a close relative.
-# Fitted on half of the labelled texts in 75 languages, of 20 characters to 500, and checked on the other half: docs/signals.md.
+# Fitted on half of the labelled texts in 75 languages, of 20 characters to 500, and of those in languages that neither knows (a
+# weight of .3), and checked on the other half: docs/signals.md.
 SURE, CEILING = 0.7, 1.6  # s from which lid.176 is not asked, and beyond which more is no surer
-ALONE, AGREED, OVERRULED, KEPT = (1.2, 2.7, 0.0), (-0.8, 2.2, 4.0), (-1.6, -2.0, 4.5), (-0.1, 4.2, -1.3)
-WARY, WARIER = -1.2, {"no", "nn", "da", "id", "ms", "bs", "hr"}
-LONGER, LONG = 0.9, 512  # bytes beyond which a longer text is no surer
+ALONE, AGREED, OVERRULED, KEPT = (1.1, 2.5, 0.0), (-1.8, 3.5, 4.0), (-3.8, -0.3, 5.9), (-1.5, 5.9, -1.0)
+WARY, WARIER = -1.1, {"no", "nn", "da", "id", "ms", "bs", "hr"}
+LONGER, LONG = 0.7, 512  # bytes beyond which a longer text is no surer
 RIVAL = 20  # percent of a text in a second language from which the two are counted again, by characters
 READ = 400  # bytes of a paragraph that are judged
 FOREIGN = 0.4  # s from which a paragraph counts as in another language than its document

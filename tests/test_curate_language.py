@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import RecipeError, SetupError
+from catalog.split import ALPHA, characters
 from curate import kindred, language
 
 ENGLISH = "The ferry leaves the harbour at seven in the morning and comes back with the last light."
@@ -95,8 +96,9 @@ def test_any_text_has_a_row_of_the_declared_shape(texts: list[str], head: int, p
     frame = identify(*texts, head=head, paragraphs=paragraphs)
     assert frame.height == len(texts)
     for text, row in zip(texts, frame.to_dicts(), strict=True):
-        lettered = any(c.isalpha() for c in text[:head])
-        assert lettered or set(row.values()) == {None}
+        lettered = any(characters()[0][ord(c)] & ALPHA for c in text[:head])
+        assert lettered == (row["script"] is not None)
+        assert lettered or all(value is None for value in row.values())
         assert row["score"] is None or 0 < row["score"] < 1
         assert (row["code"] is None) == (row["score"] is None)
         assert row["languages"] is None or sum(part["share"] for part in row["languages"]) == pytest.approx(1)
@@ -222,10 +224,21 @@ def test_texts_of_500_characters_in_75_languages(data: Callable[[str], Path]) ->
 
 
 def test_the_score_is_a_probability(data: Callable[[str], Path]) -> None:
-    """Of the sentences with a score around p, a share of about p is right."""
+    """Of the sentences with a score around p, a share of about p is right; below a half it is more."""
     rows = labelled(data).filter(pl.col("lang") != "ms")
     found = rows.hstack(identify(*rows["text"], paragraphs=0).select("code", "score"))
     bucket = pl.sum_horizontal(pl.col("score") >= edge for edge in (0.5, 0.8, 0.9, 0.95, 0.98))
     table = found.group_by(bucket).agg(p=pl.col("score").mean(), right=(pl.col("code") == pl.col("lang")).mean(), n=pl.len())
+    apart = table["p"] - table["right"]
     assert table["n"].sum() > 20000
-    assert (table["p"] - table["right"]).abs().max() < 0.08  # type: ignore[operator]
+    assert apart.filter(table["p"] > 0.5).abs().max() < 0.03  # type: ignore[operator]
+    assert -0.2 < apart.filter(table["p"] <= 0.5).item() < 0.02
+
+
+def test_a_language_that_nobody_knows_is_seldom_certain(data: Callable[[str], Path]) -> None:
+    """Measured: .9 or more on every sixth sentence in a rare language; most of them are in none that CLD2 or lid.176 knows."""
+    with gzip.open(data("langid/bigbench_a.jsonl.gz")) as file:
+        queries = [json.loads(line)["query"] for line in file]
+    sentences = [query.partition("Sentence: ")[2].partition("\nA. ")[0] for query in queries]
+    scores = identify(*filter(None, sentences), paragraphs=0)["score"]
+    assert (scores >= 0.9).mean() < 0.27  # type: ignore[operator]
