@@ -46,7 +46,12 @@ ingest:
 curate:
   corpus:
     from: [web]
-    stages: [language.identify, gopher.signals, c4.signals, {{fineweb.after_c4: {{family: fineweb_after_c4}}}}, pii.spans]
+    stages:
+      - language.identify: {{model: lid.176, paragraphs: 0}}
+      - gopher.signals
+      - c4.signals
+      - fineweb.after_c4: {{family: fineweb_after_c4}}
+      - pii.spans
     policy: {policy}
 """
 Found = dict[str, Any]

@@ -32,8 +32,10 @@ def read(page: Path) -> dict[str, Any]:
 
 
 def plain(found: Any, text: str) -> Any:
-    """Spans as pairs of kind and text."""
-    return [[span["kind"], text[span["start"] : span["end"]]] for span in found] if isinstance(found, list) else found
+    """Spans as pairs of kind and text, other rows of a list as their values."""
+    if not isinstance(found, list):
+        return found
+    return [[row["kind"], text[row["start"] : row["end"]]] if "kind" in row else [*row.values()] for row in found]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
