@@ -23,9 +23,9 @@ HERE = Path(__file__).resolve().parent
 if str(HERE.parent) not in sys.path:
     sys.path[:0] = [str(HERE.parent), str(HERE)]
 
-from catalog.errors import HeadraceError
-from catalog.stage import load
-from catalog.worker import Failure, Worker
+from catalog.errors import HeadraceError  # noqa: E402 (run as a script, it must find the house first)
+from catalog.stage import load  # noqa: E402
+from catalog.worker import Failure, Worker  # noqa: E402
 
 SEEDS = HERE / "seeds"
 SECONDS, MEMORY = 10.0, 3 << 30
@@ -48,6 +48,7 @@ PARSERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "code": (".zip", "ingest.code:read", (".zip", ".whl", ".epub")),
     "code_tar": (".tar.gz", "ingest.code:read", (".tar.gz",)),
     "tables": (".jsonl", "ingest.tables:read", (".jsonl",)),
+    "tables_gz": (".jsonl.gz", "ingest.tables:read", (".jsonl.gz",)),
     "parquet": (".parquet", "ingest.tables:read", (".parquet",)),
 }
 """By name: the ending that its input has, what reads it, the endings of sound inputs."""

@@ -67,3 +67,10 @@ def slow(batch: pl.DataFrame, *, folder: str) -> pl.DataFrame:
 
 def plain(batch: pl.DataFrame) -> pl.DataFrame:
     return batch
+
+
+def brittle(payload: bytes, *, parser: str) -> int:
+    """Fails on one thing."""
+    if b"<crash>" in payload:
+        raise IndexError("out of the field")
+    return len(payload)

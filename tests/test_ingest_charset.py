@@ -1,8 +1,11 @@
 """What encoding bytes are in: proof before labels, labels before guesses, and a refusal where nothing fits."""
 
+import codecs
 import os
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingest.charset import decode
 
@@ -58,3 +61,25 @@ def test_a_stray_byte_and_a_cut_do_not_make_it_another_encoding() -> None:
 def test_noise_is_refused(declared: str | None) -> None:
     with pytest.raises(UnicodeError):
         decode(bytes(os.urandom(64) * 100), declared)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.binary(max_size=3000), declared=st.sampled_from([None, "utf-8", "latin-1", "gbk", "utf-16", "x-nonsense", "iso-2022-jp", "punycode", ""]))
+def test_any_bytes_are_a_text_or_none(data: bytes, declared: str | None) -> None:
+    try:
+        text, encoding = decode(data, declared)
+    except UnicodeError:
+        return
+    assert isinstance(text, str)
+    assert codecs.lookup(encoding)
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text(st.characters(codec="utf-8", exclude_characters="\ufeff\r\0"), max_size=500))
+def test_what_is_utf_8_is_read_as_it_was_written(text: str) -> None:
+    marked = any(char in text for char in "\x1b~+") or text.lstrip().startswith("<?xml") or "<meta" in text.lower()
+    if not marked:
+        assert decode(text.encode(), None)[0] == text
+    assert decode(codecs.BOM_UTF8 + text.encode(), "gbk")[0] == text
+    for name in ("utf-16-le", "utf-16-be"):
+        assert decode((codecs.BOM_UTF16_LE if name.endswith("le") else codecs.BOM_UTF16_BE) + text.encode(name), None)[0] == text or text.startswith("\0")
