@@ -68,7 +68,10 @@ def _whole(book: Book, blocks: list[str]) -> Iterator[dict[str, Any]]:
     pieces = parts(blocks) if sum(map(len, blocks)) > LONG_BOOK else [blocks]
     for number, piece in enumerate(pieces, 1):
         title = book.title or blocks[0][:80]
-        yield _document(book, f"part-{number}" if len(pieces) > 1 else "book", f"{title}, part {number} of {len(pieces)}" if len(pieces) > 1 else title, piece, number - 1)
+        if len(pieces) == 1:
+            yield _document(book, "book", title, piece, 0)
+        else:
+            yield _document(book, f"part-{number}", f"{title}, part {number} of {len(pieces)}", piece, number - 1)
 
 
 def _chapters(book: Book, found: list[Section], lines: list[str], seen: Counter[str], name: str) -> Iterator[dict[str, Any] | Refused]:

@@ -7,6 +7,7 @@ table of contents looks the same but has no prose between its lines, which is ho
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from ingest.joined import opened, whole, without_pages
 
@@ -38,7 +39,10 @@ LONE = re.compile(rf"^{ROMAN}\.?$")
 CAPITALS = re.compile(r"^(?=.*[A-ZÀ-Þ]{3})[A-ZÀ-Þ0-9 ,.;:'’\"“”!?&()—–-]{6,70}$")
 """A title in capitals with two blank lines before it: a chapter's where no heading of the book has a number."""
 ILLUSTRATION = re.compile(r"\[(?:Illustrations?|Frontispiece|Transcriber[’']?s? notes?|Blank page)\b(?:[^\[\]]|\[[^\[\]]{0,200}\]){0,2000}\]", re.I)
-PART = re.compile(rf"^(?:BOOK|PART|VOLUME|ACT|BUCH|TEIL|LIVRE)\s+{COUNTED}\b.*$|^{COUNTED} (?:BOOK|PART|VOLUME|ACT|BUCH|TEIL)\b.*$|^(?i:(?:BOOK|PART|VOLUME)\s+{COUNTED})$")
+PART = re.compile(
+    rf"^(?:BOOK|PART|VOLUME|ACT|BUCH|TEIL|LIVRE)\s+{COUNTED}\b.*$|^{COUNTED} (?:BOOK|PART|VOLUME|ACT|BUCH|TEIL)\b.*$"
+    rf"|^(?i:(?:BOOK|PART|VOLUME)\s+{COUNTED})$"
+)
 NAMED = re.compile(
     r"^(?:(?:FIRST |SECOND )?EPILOGUE|PROLOGUE|PREFACE|FOREWORD|INTRODUCTION|INTRODUCTORY|CONCLUSION|AFTERWORD|APPENDI(?:X|CES)|NOTES|FOOTNOTES|BIBLIOGRAPHY"
     r"|GLOSSARY|INDEX|CONTENTS|TABLE OF CONTENTS|LIST OF ILLUSTRATIONS|ILLUSTRATIONS)\b.{0,40}$"
@@ -253,7 +257,7 @@ def _indented(block: list[str]) -> list[list[str]]:
     if sorted(len(line) for line in block)[len(block) // 2] < 50 or any(block[i - 1].rstrip()[-1] not in ".!?:;\"”’'»-—" for i in firsts if i):
         return [block]
     cuts = [0, *(i for i in firsts if i), len(block)]
-    return [block[a:b] for a, b in zip(cuts, cuts[1:])]
+    return [block[a:b] for a, b in pairwise(cuts)]
 
 
 def _joined(block: list[str], seen: Mapping[str, int]) -> str:

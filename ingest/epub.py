@@ -29,8 +29,9 @@ APPARATUS = {
     "doc-colophon", "doc-index", "doc-endnotes", "doc-dedication", "doc-epigraph", "doc-credits", "doc-pagelist", "doc-errata",
 }  # fmt: skip
 FRAME = re.compile(
-    r"^(?:(?:table of )?contents|title ?page|copyright(?: page| notice)?|colophon|imprint|uncopyright|cover|list of (?:illustrations|tables|figures)|(?:foot|end)?notes"
-    r"|index|about the (?:author|publisher)|the full project gutenberg license|transcriber[’']?s notes?|inhalt(?:sverzeichnis)?|impressum|table des matières)\W*$",
+    r"^(?:(?:table of )?contents|title ?page|copyright(?: page| notice)?|colophon|imprint|uncopyright|cover|list of (?:illustrations|tables|figures)"
+    r"|(?:foot|end)?notes|index|about the (?:author|publisher)|the full project gutenberg license|transcriber[’']?s notes?|inhalt(?:sverzeichnis)?|impressum"
+    r"|table des matières)\W*$",
     re.I,
 )
 """Headings of what frames a book, where its files do not say what they are: EPUB 2 has no types."""

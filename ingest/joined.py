@@ -8,7 +8,7 @@ transcribed by hand (Project Gutenberg, which undoes the breaks) have a rule eac
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from statistics import median
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*(?:[-‐‑][^\W\d_]+)*")
@@ -34,7 +34,7 @@ def vocabulary(lines: Iterable[str]) -> Counter[str]:
     said = list(lines)
     whole_text = " ".join(said).lower()
     tokens = Counter((whole_text if whole_text.isascii() else whole_text.translate(LIGATURES)).split())
-    for line, then in zip(said, said[1:]):
+    for line, then in pairwise(said):
         if _broken(line) and (rest := then.split(None, 1)):
             tokens[rest[0].lower().translate(LIGATURES)] -= 1
     seen: Counter[str] = Counter()
@@ -147,7 +147,7 @@ def _numbers(places: list[tuple[int, int]], starts: list[int], size: int) -> set
             best, run = max(best, run, key=len), []
         run.append((at, number))
     best = max(best, run, key=len)
-    gaps = [starts[b[0]] - starts[a[0]] for a, b in zip(best, best[1:])]
+    gaps = [starts[b[0]] - starts[a[0]] for a, b in pairwise(best)]
     return {at for at, _ in best} if len(best) >= FEW_PAGES and median(gaps) <= size else set()
 
 
@@ -198,7 +198,7 @@ def opened(lines: list[str]) -> list[str]:
     sizes = sorted(len(line.rstrip()) for line in lines if line.strip())
     if len(sizes) < 50:
         return lines
-    if sizes[len(sizes) // 2] > 130 and sum(bool(a.strip() and b.strip()) for a, b in zip(lines, lines[1:])) > len(sizes) / 5:
+    if sizes[len(sizes) // 2] > 130 and sum(bool(a.strip() and b.strip()) for a, b in pairwise(lines)) > len(sizes) / 5:
         return [piece for line in lines for piece in (line, "")]
     width = sizes[len(sizes) * 19 // 20]
     if len(lines) - len(sizes) > len(sizes) / 25 or sizes[-1] > 1000:

@@ -19,7 +19,9 @@ NARROW = 0.18
 """Of the page's width: columns of text are wider by the median line, those of a table or an index narrower."""
 RAISED = 0.12
 SMALL = 0.86
-UNITS = {"m", "s", "g", "l", "k", "cm", "mm", "km", "nm", "dm", "kg", "mg", "hz", "ev", "pa", "mol", "ml", "min", "rad", "sr", "deg", "µm", "μm", "pc", "kpc", "mpc"}
+UNITS = {
+    "m", "s", "g", "l", "k", "cm", "mm", "km", "nm", "dm", "kg", "mg", "hz", "ev", "pa", "mol", "ml", "min", "rad", "sr", "deg", "µm", "μm", "pc", "kpc", "mpc",
+}  # fmt: skip
 
 
 @dataclass

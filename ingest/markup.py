@@ -79,9 +79,10 @@ class Draft:
         else:
             self._hold(text.replace(" ", ""))
 
-    def leave_out(self, element: etree._Element, mime: str, uri: str | None = None) -> str:
-        """Note that `element` is not in the text. Returns what must stand in its place."""
-        sha = hashlib.sha256(etree.tostring(element, with_tail=False)).hexdigest()
+    def leave_out(self, element: etree._Element | str, mime: str, uri: str | None = None) -> str:
+        """Note that `element`, or a stretch of a source, is not in the text. Returns what must stand in its place."""
+        said = element.encode("utf-8", "surrogatepass") if isinstance(element, str) else etree.tostring(element, with_tail=False)
+        sha = hashlib.sha256(said).hexdigest()
         self._left_out.append({"uri": uri, "sha": sha, "mime": mime})
         return PLACE
 

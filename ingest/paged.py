@@ -6,8 +6,9 @@ that ends early; a heading is larger than the text, or bold or numbered and alon
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 
 from ingest.joined import LIGATURES, UNSEEN_SPACES, vocabulary, whole
@@ -142,7 +143,7 @@ def _column(page: Sequence[Line], side: int) -> tuple[float, float]:
 
 def _leading(page: Sequence[Line]) -> float:
     """Points from one line's top to the next's, as a rule."""
-    steps = [a.top - b.top for a, b in zip(page, page[1:], strict=False) if a.side == b.side and 0 < a.top - b.top < 4 * a.size]
+    steps = [a.top - b.top for a, b in pairwise(page) if a.side == b.side and 0 < a.top - b.top < 4 * a.size]
     return median(steps) if steps else 12.0
 
 
@@ -221,10 +222,11 @@ def _level(line: Line, body: float) -> int:
     number = re.match(r"^(\d{1,2}(?:\.\d{1,2}){0,3})\.?\s", line.text)
     if number and line.size < LEVEL_SIZES[0] * body:
         return 2 + number[1].count(".")
-    return next((level for level, size in enumerate(LEVEL_SIZES, 1) if line.size >= size * body), 2 if NAMED.match(line.text) or CHAPTER.match(line.text) else 3)
+    named = NAMED.match(line.text) or CHAPTER.match(line.text)
+    return next((level for level, size in enumerate(LEVEL_SIZES, 1) if line.size >= size * body), 2 if named else 3)
 
 
-def by_outline(blocks: list[Block], outline: Sequence[tuple[int, str, int, float | None]], seen: Mapping[str, int] | None = None) -> int:
+def by_outline(blocks: list[Block], outline: Sequence[tuple[int, str, int, float | None]]) -> int:
     """Make the blocks that an outline names headings of its levels, all others deeper. Returns how many were found."""
     found: dict[int, int] = {}
     first = 0

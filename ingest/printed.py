@@ -54,9 +54,13 @@ def cut(texts: Sequence[str], mime: str) -> tuple[str, list[dict[str, Any]]]:
         return "\n\n".join(texts), []
     start, end = found
     gone, before = "\n\n".join(texts[start:end]), "\n\n".join(texts[:start])
-    place = {"start": len(before), "end": len(before)}
-    media = [{"uri": None, "sha": hashlib.sha256(gone.encode("utf-8", "surrogatepass")).hexdigest(), "mime": mime, "span": place}]
-    return "\n\n".join([*texts[:start], *texts[end:]]), media
+    return "\n\n".join([*texts[:start], *texts[end:]]), [left_out(gone, mime, len(before))]
+
+
+def left_out(gone: str, mime: str, place: int) -> dict[str, Any]:
+    """What was cut, as a document's `media` has it."""
+    sha = hashlib.sha256(gone.encode("utf-8", "surrogatepass")).hexdigest()
+    return {"uri": None, "sha": sha, "mime": mime, "span": {"start": place, "end": place}}
 
 
 def licence_of(said: str) -> str | None:

@@ -4,13 +4,15 @@ import re
 from collections.abc import Sequence
 
 HEADING = re.compile(
-    r"^(?:#+\s*)?\W{0,3}(?:\d{1,2}\.?\s+|[IVX]{1,5}\.\s+)?(?:references?(?: cited| and notes| list)?|bibliograph(?:y|ie)|literature(?: cited| references)?|works cited"
-    r"|literatur(?:verzeichnis)?|r[ée]f[ée]rences? bibliographiques|références|bibliografía|bibliografia|referencias|referências|notes and references|citations)\W{0,3}$",
+    r"^(?:#+\s*)?\W{0,3}(?:\d{1,2}\.?\s+|[IVX]{1,5}\.\s+)?(?:references?(?: cited| and notes| list)?|bibliograph(?:y|ie)|literature(?: cited| references)?"
+    r"|works cited|literatur(?:verzeichnis)?|r[ée]f[ée]rences? bibliographiques|références|bibliografía|bibliografia|referencias|referências"
+    r"|notes and references|citations)\W{0,3}$",
     re.I,
 )
 AFTER = re.compile(
-    r"^(?:#+\s*)?(?:\d{1,2}\.?\s+|[A-H]\.?\s+)?(?:appendi(?:x|ces)\b|supplement(?:ary|al)\b|supporting information\b|fig(?:ure)? (?:captions|legends)\b|figures?$|tables?$"
-    r"|annex(?:e)?\b|acknowledge?ments?\W*$|author(?:s[’']?)? contributions?\W*$|about the authors?\b)", re.I,
+    r"^(?:#+\s*)?(?:\d{1,2}\.?\s+|[A-H]\.?\s+)?(?:appendi(?:x|ces)\b|supplement(?:ary|al)\b|supporting information\b"
+    r"|fig(?:ure)? (?:captions|legends)\b|figures?$|tables?$|annex(?:e)?\b"
+    r"|acknowledge?ments?\W*$|author(?:s[’']?)? contributions?\W*$|about the authors?\b)", re.I,
 )  # fmt: skip
 YEAR = re.compile(r"\b(?:1[6-9]|20)\d\d[a-z]?\b|\bin press\b|\barXiv:|\bdoi\b|https?://", re.I)
 LOOKED_AT = 40

@@ -6,6 +6,7 @@ Running heads and page numbers go, broken words and lines are joined, headings t
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 from ingest.joined import LIGATURES, UNSEEN_SPACES, join, vocabulary, whole, without_pages
@@ -64,7 +65,7 @@ def _without_heads(lines: list[str]) -> list[str]:
 
 def _gap(places: list[int]) -> float:
     """The characters between two places, by the median, those of one page taken together."""
-    gaps = [gap for a, b in zip(places, places[1:], strict=False) if (gap := b - a) > SAME_PAGE]
+    gaps = [gap for a, b in pairwise(places) if (gap := b - a) > SAME_PAGE]
     return median(gaps) if len(gaps) >= 2 else 0.0
 
 
@@ -126,7 +127,7 @@ def faults(text: str, known: Counter[str] | None = None) -> dict[str, float]:
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     words = known if known is not None else vocabulary(lines)
     said = Counter(re.sub(r"\d+", "#", line.lower()) for line in lines if sum(map(str.isalpha, line)) > 5)
-    hyphened = [(a, b) for a, b in zip(lines, lines[1:], strict=False) if re.search(r"[^\W\d_]-$", a)]
+    hyphened = [(a, b) for a, b in pairwise(lines) if re.search(r"[^\W\d_]-$", a)]
     broken = sum(join(a, b, words, typeset=True) != f"{a}{b}" for a, b in hyphened)
     count = max(1, len(lines))
     return {

@@ -10,7 +10,9 @@ import unicodedata
 ARTICLES = {"the", "a", "an", "der", "die", "das", "ein", "eine", "le", "la", "les", "un", "une", "el", "los", "las", "il", "lo", "gli", "de", "het"}
 SUFFIXES = re.compile(r",?\s+(?:jr|sr|esq|m\.?d|ph\.?d|d\.?d|f\.?r\.?s|ii|iii)\.?$", re.I)
 SUBTITLE = re.compile(r"\s*(?:[:;/|\n]|\s[-–—]+\s|--+|—|[,.;:]?\s+(?:or|oder|ou|o),\s|,\s+(?:or|oder|ou)\s).*$", re.I | re.S)
-VOLUME = re.compile(r"[,.]?\s+(?:complete|illustrated|unabridged|abridged|revised|(?:vol(?:ume|\.)?|band|bd\.|tome|part|book)\s+(?:\d+|[ivxlc]+|one|two|three))\b.*$", re.I)
+VOLUME = re.compile(
+    r"[,.]?\s+(?:complete|illustrated|unabridged|abridged|revised|(?:vol(?:ume|\.)?|band|bd\.|tome|part|book)\s+(?:\d+|[ivxlc]+|one|two|three))\b.*$", re.I
+)
 BRACKETED = re.compile(r"\([^()]{0,200}\)|\[[^\[\]]{0,200}\]")
 LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ł": "l", "þ": "th", "ð": "d", "ı": "i"})
 APOSTROPHES = dict.fromkeys(map(ord, "'’‘ʼ`´"))
