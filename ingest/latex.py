@@ -11,7 +11,7 @@ from typing import Any
 from ingest.accents import ACCENTS, LETTERS, SIGNS, accented, marks
 from ingest.commands import CITES, CUT, HEADINGS, LAST, LISTS, MATH, NOTHING, REFS, THEOREMS
 from ingest.labels import numbers_of
-from ingest.macros import VERBATIM, Stream, expanded, tokens_of, without_comments
+from ingest.macros import Stream, expanded, tokens_of, without_comments
 from ingest.markup import BREAK, PLACE, Draft
 
 MATH_NOISE = re.compile(r"\\(?:label|tag)\*?\s*\{[^{}]*\}|\\(?:nonumber|notag)(?![A-Za-z])")
@@ -20,6 +20,7 @@ LEFT_OUT = {
     "footnote": "footnotes", "footnotetext": "footnotes", "marginpar": "footnotes", "sidenote": "footnotes", "includegraphics": "figure", "epsfig": "figure",
     "psfig": "figure", "plotone": "figure", "bibliography": "references", "printbibliography": "references",
 }  # fmt: skip
+MAX_AUTHORS = 20_000
 MAX_DEPTH = 40
 """Arguments and environments within each other; what lies deeper is left out."""
 
@@ -30,8 +31,7 @@ class Paper:
     def __init__(self, source: str, order: list[str] | None = None) -> None:
         source = source.replace("\r\n", "\n").replace("\r", "\n").replace(PLACE, "").replace(BREAK, " ")
         self.kept: list[str] = []                            # what stands verbatim, taken out so that nothing in it is read
-        source = VERBATIM.sub(self._keep, without_comments(source))
-        tokens = expanded(tokens_of(source))
+        tokens = expanded(tokens_of(without_comments(source, self.kept)))
         self.said: dict[str, str] = {}
         self.theorems = dict(THEOREMS)
         self.numbers = numbers_of(tokens)
@@ -41,12 +41,6 @@ class Paper:
         self.draft = Draft()
         self.title: str | None = None
         self.body(tokens)
-
-    def _keep(self, found: re.Match[str]) -> str:
-        if found[1] == "comment":
-            return " "
-        self.kept.append(found[0])
-        return f"\\KeptVerbatim{{{len(self.kept) - 1}}}"
 
     def body(self, tokens: list[str]) -> None:
         """Read a source: the preamble for what it says, then the document; all of it where it has no frame, as a section cut from one."""
@@ -65,11 +59,11 @@ class Paper:
         """Keep the first of each command that says something of the paper, wherever it stands."""
         wanted = {"\\title", "\\doi", "\\acmDOI", "\\journal", "\\journalinfo", "\\abstract", "\\acmJournal", "\\conference"}
         for i, unit in enumerate(tokens):
-            if unit == "\\author":
+            if unit == "\\author" and len(self.said.get("author", "")) < MAX_AUTHORS:
                 stream = Stream(tokens[i + 1 : i + 2000])
                 stream.optional()
-                said = "".join(stream.argument())
-                self.said["author"] = f"{self.said['author']}\\and {said}" if "author" in self.said else said
+                said = "".join(stream.argument())[:MAX_AUTHORS] + "\\and "
+                self.said["author"] = self.said.get("author", "") + said
             elif unit in wanted and unit[1:] not in self.said:
                 stream = Stream(tokens[i + 1 : i + 5000])
                 stream.optional()
@@ -98,7 +92,7 @@ class Paper:
     def authors(self) -> str | None:
         r"""The names of `\author`, without what stands on their other lines."""
         names = []
-        for piece in re.split(r"\\(?:and|AND|And|quad|qquad)(?![A-Za-z])|\\sep(?![A-Za-z])", self.said.get("author", "")[:20_000]):
+        for piece in re.split(r"\\(?:and|AND|And|quad|qquad)(?![A-Za-z])|\\sep(?![A-Za-z])", self.said.get("author", "")):
             first = re.split(r"\\\\|\\(?:thanks|affil\w*|inst|IEEEauthorblockA|orcidID|email)(?![A-Za-z])", piece, maxsplit=1)[0]
             said = self.inline([unit for unit in tokens_of(first) if unit != "\\IEEEauthorblockN"], 1)
             names += [name for part in re.split(r",\s+(?:and\s+)?|\s+and\s+", re.sub(r"\$[^$]*\$|\^\S+|\d", "", said)) if (name := part.strip(" ,*†‡~"))]

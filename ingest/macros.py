@@ -1,18 +1,21 @@
 r"""TeX as tokens: comments gone, the author's own macros expanded within bounds. No TeX is run.
 
 `\newcommand`, `\renewcommand`, `\providecommand`, `\DeclareMathOperator`, `\def` with plain parameters and `\let` are understood; conditionals
-are `\iffalse` (gone) or their first branch. A macro that calls itself, or grows without end, is left where the budget ends.
+are `\iffalse` (gone) or their first branch. A macro that calls itself stands for nothing; a source whose macros grow without end
+is refused.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 TOKEN = re.compile(r"\\(?:[A-Za-z@]+\*?|.|$)|\$\$?|[{}\[\]#&~]|\n[ \t]*\n\s*|[^\\${}\[\]#&~\n]+|\n", re.S)
 COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%[^\n]*(?:\n[ \t]*(?=\S))?")
 VERBATIM = re.compile(
-    r"\\begin\{(verbatim\*?|lstlisting|minted|Verbatim|alltt|comment)\}.*?\\end\{\1\}|\\verb\*?([^\w\s*])[^\n]*?\2"
-    r"|\\lstinline(?:\[[^\]]{0,200}\])?([^\w\s{\[])[^\n]*?\3", re.S,
-)  # fmt: skip
+    r"\\begin\{(verbatim\*?|lstlisting|minted|Verbatim|alltt|comment)\}|\\verb\*?([^\w\s*])[^\n]*?\2|\\lstinline(?:\[[^\]]{0,200}\])?([^\w\s{\[])[^\n]*?\3"
+)
+LOOK_BACK = 2000
+"""Characters of a line before a verbatim stretch in which the comment is looked for that it may stand in."""
 DEFINES = {"\\newcommand", "\\renewcommand", "\\providecommand", "\\DeclareRobustCommand", "\\newcommand*", "\\renewcommand*", "\\providecommand*",
            "\\DeclareRobustCommand*"}  # fmt: skip
 OPERATORS = {"\\DeclareMathOperator", "\\DeclareMathOperator*"}
@@ -38,15 +41,33 @@ class Macro:
     body: tuple[str, ...]
 
 
-def without_comments(source: str) -> str:
-    r"""Return a source without comments and the paragraphs' breaks that they would make; `\%`, `\verb` and verbatim stay."""
+def verbatims(source: str) -> Iterator[tuple[int, int, str]]:
+    r"""Yield (start, end, name) of each stretch that is read as it stands: `\verb|x|` (its name is empty) and verbatim environments."""
+    at, endless = 0, set[str]()
+    while (found := VERBATIM.search(source, at)) is not None:
+        at, name = found.end(), found[1] or ""
+        if name:
+            end = -1 if name in endless else source.find(f"\\end{{{name}}}", at)
+            if end < 0:
+                endless.add(name)
+                continue
+            at = end + len(name) + 6
+        before = source[max(0, found.start() - LOOK_BACK) : found.start()].rpartition("\n")[2]
+        if "%" not in before.replace("\\%", ""):
+            yield found.start(), at, name
+        else:
+            at = found.start() + 1                           # it stands in a comment itself
+
+
+def without_comments(source: str, kept: list[str]) -> str:
+    r"""Return a source without comments and the breaks that they would make, with `\KeptVerbatim{n}` for what stands verbatim, put into `kept`."""
     out, at = list[str](), 0
-    for found in VERBATIM.finditer(source):
-        if "%" in source[source.rfind("\n", 0, found.start()) + 1 : found.start()].replace("\\%", ""):
-            continue                                         # it stands in a comment itself
-        if found.start() >= at:
-            out += [COMMENT.sub(r"\1", source[at : found.start()]), found[0]]
-            at = found.end()
+    for start, end, name in verbatims(source):
+        out.append(COMMENT.sub(r"\1", source[at:start]))
+        if name != "comment":
+            out.append(f"\\KeptVerbatim{{{len(kept)}}}")
+            kept.append(source[start:end])
+        at = end
     return "".join([*out, COMMENT.sub(r"\1", source[at:])])
 
 
@@ -111,7 +132,7 @@ class Stream:
 
 
 def expanded(tokens: list[str]) -> list[str]:
-    """Return the tokens with the macros that they define expanded, and the definitions gone."""
+    """Return the tokens with the macros that they define expanded, and the definitions gone. Raises ValueError, `too_large`, past the bounds."""
     stream, macros, out = Stream(tokens), dict[str, Macro](), list[str]()
     budget, most = MAX_EXPANSIONS, MAX_GROWTH * len(tokens) + 1_000_000
     done = 0
@@ -124,12 +145,16 @@ def expanded(tokens: list[str]) -> list[str]:
             _define(unit, stream, macros)
         elif unit.startswith("\\if") or unit in ("\\else", "\\fi"):
             _branch(unit, stream)
-        elif unit in macros and budget > 0 and done < most:
+        elif unit in macros:
             budget -= 1
+            if budget < 0 or done > most:
+                raise ValueError("too_large: its macros grow without end")
+            if not macros[unit].arguments and unit[1:].isalpha():
+                stream.blank()                               # the blank behind a command only ends its name
             body = _called(macros[unit], stream)
             done += len(body)
             stream.rest += body[::-1]
-        elif unit not in macros:
+        else:
             out.append(unit)
     return out
 
@@ -157,8 +182,8 @@ def _define(unit: str, stream: Stream, macros: dict[str, Macro]) -> None:
     else:
         name, known = _plain(stream)
     said = "".join(name).strip()
-    if said.startswith("\\") and said not in KEPT and said != "".join(known.body).strip():
-        macros[said] = known
+    if said.startswith("\\") and said not in KEPT:
+        macros[said] = known if said not in known.body else Macro(known.arguments, known.optional, ())
 
 
 def _plain(stream: Stream) -> tuple[list[str], Macro]:

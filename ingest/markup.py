@@ -116,7 +116,7 @@ class Draft:
 def flat(text: str) -> str:
     """One line with single spaces; a place takes the space after it along, so that none is doubled."""
     text = " ".join(text.translate(UNSEEN).split())
-    return re.sub(rf" ((?:{PLACE} ?)+)", lambda found: " " + found[1].replace(" ", ""), text) if PLACE in text else text
+    return re.sub(rf"(^| )((?:{PLACE} ?)+)", lambda found: found[1] + found[2].replace(" ", ""), text) if PLACE in text else text
 
 
 def words_of(elements: Iterable[etree._Element]) -> str:

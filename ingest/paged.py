@@ -202,7 +202,7 @@ def _begins(held: Block, line: Line, before: Line | None, page: int, column: tup
         return True
     ended = END.search(last.text) is not None
     if before is None or last is not before or last.side != line.side:            # another column or page, or something in between
-        if kind == "heading" or held.page < page - 1:
+        if kind == "heading" or held.page < page - 1 or (before is last and held.page == page and 0 in (line.side, last.side)):
             return True
         goes_on = line.text[:1].islower() or not ended
         return not goes_on or (ended and line.left > column[0] + 0.8 * line.size)

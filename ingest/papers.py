@@ -100,7 +100,11 @@ def _latex(path: str, name: str) -> Iterator[dict[str, Any] | Refused]:
     if main is None or "\\" not in source:
         yield Refused(name, "not_latex", "no file with a document in it")
         return
-    paper, text, media = latex_of(source, keys)
+    try:
+        paper, text, media = latex_of(source, keys)
+    except ValueError as error:
+        yield Refused(name, *str(error).split(": ", 1))
+        return
     number = ARXIV_FILE.match(name)
     doi = DOI.search(paper.said.get("doi", "") or paper.said.get("acmDOI", ""))
     uri = f"https://doi.org/{doi[1]}" if doi else f"https://arxiv.org/abs/{number[0]}" if number else None
