@@ -48,6 +48,8 @@ NAMED = re.compile(
     r"|GLOSSARY|INDEX|CONTENTS|TABLE OF CONTENTS|LIST OF ILLUSTRATIONS|ILLUSTRATIONS)\b.{0,40}$"
 )
 APPARATUS = re.compile(r"^(?:INDEX|CONTENTS|TABLE OF CONTENTS|LIST OF ILLUSTRATIONS|ILLUSTRATIONS)\b")
+CONTENTS = re.compile(r"^(?:table of contents|contents|inhalt(?:sverzeichnis)?|table des matières|indice|índice)\W*$", re.I)
+LEADER = re.compile(r"^(?:(?:[ivxlc]{1,8}|\d{1,3})[.)]\s+|\d{1,3}\s{1,9})|[\s.]{2,20}\d{1,4}$", re.I)
 PAGED = re.compile(r"(?:\s\s|\.\.\s?|\t)\d{1,4}$")
 PAGED_SIZE = 7
 """Characters at the end of a line in which a page's number and the gap before it are seen: lines may have any length."""
@@ -124,8 +126,9 @@ def title_page(text: str) -> tuple[str | None, str | None]:
 def sections(text: str) -> tuple[list[Section], list[str]]:
     """Return the sections of a book in order, and its lines, less page numbers and running heads. A book without chapters has none but its front."""
     lines = without_illustrations(opened(without_pages(text.split("\n"))))
-    for pattern in ((CHAPTER, TITLED), (TITLED,), (LONE,), (CAPITALS,)):
-        found = _without_contents(_headings(lines, pattern), lines)
+    named = listed(lines)
+    for pattern in ((CHAPTER, TITLED), (TITLED,), (LONE,), (CAPITALS,), ()):
+        found = _without_contents(_headings(lines, pattern, named if pattern in ((LONE,), ()) else set()), lines)
         chapters = [s for s in found if s.kind == "chapter" and s.prose >= REAL]
         if len(chapters) >= 2 and sum(s.prose for s in chapters) >= 0.5 * _prose(lines, 0, len(lines)):
             front = Section("front", "", 0, found[0].start, _prose(lines, 0, found[0].start))
@@ -139,8 +142,32 @@ def without_illustrations(lines: list[str]) -> list[str]:
     return ILLUSTRATION.sub("", text).split("\n") if "[" in text else lines
 
 
-def _headings(lines: list[str], patterns: tuple[re.Pattern[str], ...]) -> list[Section]:
-    """Every line that could be a heading, each up to the next."""
+def listed(lines: list[str]) -> set[str]:
+    """The titles that a table of contents lists and that stand alone in a line once more behind it, spelt plainly."""
+    start = next((i for i, line in enumerate(lines[:400]) if len(line) < 60 and CONTENTS.match(line.strip())), None)
+    if start is None:
+        return set()
+    titles: set[str] = set()
+    end = None
+    for i, line in enumerate(lines[start + 1 : start + 250], start + 1):
+        said = _plain(LEADER.sub("", line.strip())) if len(line) < 100 else ""
+        if said in titles:                                   # the first chapter's own heading
+            end = i
+            break
+        if len(said) > 3:
+            titles.add(said)
+    if end is None:
+        return set()
+    alone = {_plain(line) for i, line in enumerate(lines[end:], end) if len(line) < 100 and line.strip() and not lines[i - 1].strip()}
+    return titles & alone
+
+
+def _plain(said: str) -> str:
+    return re.sub(r"[\W_]+", " ", said.casefold()).strip()
+
+
+def _headings(lines: list[str], patterns: tuple[re.Pattern[str], ...], named: set[str]) -> list[Section]:
+    """Every line that could be a heading, each up to the next. Without patterns those are chapters that the table of contents has."""
     places = []
     for i, line in enumerate(lines):
         said = line.strip().strip("*_=").strip() if len(line) < 200 else ""
@@ -148,7 +175,7 @@ def _headings(lines: list[str], patterns: tuple[re.Pattern[str], ...]) -> list[S
             continue
         if any(pattern.match(said) for pattern in patterns):
             alone = i + 1 >= len(lines) or not lines[i + 1].strip()
-            if patterns[0] is CAPITALS and (i < 2 or lines[i - 2].strip()):
+            if patterns and patterns[0] is CAPITALS and (i < 2 or lines[i - 2].strip()):
                 continue
             if alone or patterns[0] is CHAPTER:
                 places.append(("chapter", said, i))
@@ -156,6 +183,8 @@ def _headings(lines: list[str], patterns: tuple[re.Pattern[str], ...]) -> list[S
             places.append(("part", said, i))
         elif NAMED.match(said) and said.upper() == said:
             places.append(("named", said, i))
+        elif named and _plain(said) in named:
+            places.append(("named" if patterns else "chapter", said, i))
     ends = [i for _, _, i in places[1:]] + [len(lines)] * bool(places)
     return [Section(kind, said, i, end, _prose(lines, i + 1, end), (i,)) for (kind, said, i), end in zip(places, ends, strict=True)]
 

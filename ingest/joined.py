@@ -21,9 +21,9 @@ TAIL = 80
 """Characters at the end of a line in which a broken word is looked for: lines may have any length."""
 PAGE_SIZE = 5000
 """Characters from one page number to the next at most, by the middle of a book: chapters that are numbered lie further apart."""
-FEW_PAGES = 5
+FEW_PAGES, MANY_PAGES = 5, 20
 NUMBER_LINE = re.compile(r"^\W{0,3}(?:(?:p(?:age|g|\.)?)\s*)?(\d{1,4})\W{0,3}$", re.I)
-MARK = re.compile(r"[\[{](?:Pg|Page|p\.?|S\.?|Seite)?\s?(\d{1,4})[\]}]")
+MARK = re.compile(r"(?:\[(?:Pg|Page|p\.?|S\.?|Seite)\s?|\{(?:Pg|Page|p\.?)?\s?)(\d{1,4})[\]}]")
 NO_HEAD = re.compile(r"(?:chapter|kapitel|chapitre|letter|book|part|section|canto|act|scene|stave|vol(?:ume)?|figure|fig|table|no|note)\b", re.I)
 CHAPTER = re.compile(r"(?:chapter|kapitel|chapitre|letter|book|part|canto|stave|volume)\s+(?:[ivxlc]+|\d+|[a-z]{3,12})\b\W{0,3}(?:\s|$)", re.I)
 HEAD = re.compile(r"^\s*(?:(\d{1,4})\s{1,40}(\S.{2,70}?)|(\S.{2,70}?)\s{1,40}(\d{1,4}))\s*$")
@@ -136,6 +136,8 @@ def _words(said: str) -> str:
 def _numbers(places: list[tuple[int, int]], starts: list[int], size: int) -> set[int]:
     """The lines of those numbers that count pages: a run that goes up by one to three. A year or a quantity in between is passed over.
 
+    Twenty that go up by any steps count too, where as many characters go with each page as pages have.
+
     `starts` are the characters before each line.
     """
     best: list[tuple[int, int]] = []
@@ -148,6 +150,11 @@ def _numbers(places: list[tuple[int, int]], starts: list[int], size: int) -> set
         run.append((at, number))
     best = max(best, run, key=len)
     gaps = [starts[b[0]] - starts[a[0]] for a, b in pairwise(best)]
+    rises = sum(b[1] > a[1] for a, b in pairwise(places))
+    if len(places) >= MANY_PAGES and rises >= 0.9 * (len(places) - 1) and places[-1][1] > places[0][1]:
+        page = (starts[places[-1][0]] - starts[places[0][0]]) / (places[-1][1] - places[0][1])
+        if size / 10 <= page <= size:                        # only some pages say their number, where a paragraph ends with them
+            return {at for at, _ in places}
     return {at for at, _ in best} if len(best) >= FEW_PAGES and median(gaps) <= size else set()
 
 

@@ -13,7 +13,7 @@ import lxml.html
 from lxml import etree
 
 from catalog.stage import Refused
-from ingest.chapters import APPARATUS, REAL, START, STOP, unframe
+from ingest.chapters import APPARATUS, LONG_BOOK, REAL, START, STOP, parts, unframe
 from ingest.markup import Draft, words_of
 from ingest.works import work
 from ingest.xhtml import too_deep, walk
@@ -97,9 +97,11 @@ def pieces(text: str, *, topmost: bool = False) -> list[Piece]:
     found = [(len(mark[1]), mark[2].strip(), mark.start(), mark.end()) for mark in HEADING.finditer(text)]
     level = min((depth for depth, *_ in found), default=0) if topmost else _level(found, len(text))
     marks = [mark for mark in found if mark[0] <= level]
+    if not marks:
+        return _even(text)
     ends = [start for _, _, start, _ in marks[1:]] + [len(text)]
     name = {1} if level > 1 and sum(depth == 1 for depth, *_ in marks) == 1 else set[int]()      # the book's own title is over all
-    out = [Piece("", 0, marks[0][2] if marks else len(text))]
+    out = [Piece("", 0, marks[0][2])]
     above, begin = dict[int, str](), None
     for (depth, said, start, after), end in zip(marks, ends, strict=True):
         above = {key: title for key, title in above.items() if key < depth and key not in name} | {depth: said}
@@ -109,6 +111,19 @@ def pieces(text: str, *, topmost: bool = False) -> list[Piece]:
         out.append(Piece(", ".join(above[key] for key in sorted(above)), begin, end))
         begin = None
     return [piece for piece in out if text[piece.start : piece.end].strip()]
+
+
+def _even(text: str) -> list[Piece]:
+    """A text without headings: whole, or cut between paragraphs into parts of about equal length where it is long."""
+    if len(text) <= LONG_BOOK:
+        return [Piece("", 0, len(text))] if text.strip() else []
+    found, at = list[Piece](), 0
+    cut = parts(text.split("\n\n"))
+    for number, blocks in enumerate(cut, 1):
+        end = min(len(text), at + sum(len(block) + 2 for block in blocks))
+        found.append(Piece(f"part {number} of {len(cut)}", at, end))
+        at = end
+    return found
 
 
 def _level(found: list[tuple[int, str, int, int]], size: int) -> int:
@@ -124,8 +139,9 @@ def _level(found: list[tuple[int, str, int, int]], size: int) -> int:
 
 def chapters_of(text: str, media: list[dict[str, Any]], about: dict[str, Any], name: str) -> Iterator[dict[str, Any] | Refused]:
     """Yield the chapters of a text with headings as documents, each with its share of the media."""
-    number, first = 0, True
-    for piece in pieces(text):
+    number, found = 0, pieces(text)
+    for piece in found:
+        first = piece is found[0] and len(found) > 1
         said = text[piece.start : piece.end]
         body = HEADING.sub("", said).strip()
         heading = piece.title.rpartition(", ")[2]
@@ -140,7 +156,6 @@ def chapters_of(text: str, media: list[dict[str, Any]], about: dict[str, Any], n
         else:
             number += 1
             yield _chapter(text, piece, media, about, number)
-        first = False
 
 
 def part(text: str, media: list[dict[str, Any]], piece: Piece) -> tuple[str, list[dict[str, Any]]]:

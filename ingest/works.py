@@ -49,5 +49,6 @@ def _main(title: str) -> str:
 
 def _plain(said: str) -> str:
     """Lower-case words of letters and digits, without diacritics; an apostrophe is nothing, any other mark a space."""
-    bare = unicodedata.normalize("NFKD", said.casefold().translate(LETTERS).translate(APOSTROPHES).replace("&", " and "))
+    lower = unicodedata.normalize("NFKD", said).casefold().translate(LETTERS).translate(APOSTROPHES).replace("&", " and ")
+    bare = unicodedata.normalize("NFKD", lower)
     return " ".join(re.sub(r"[\W_]+", " ", "".join(char for char in bare if not unicodedata.combining(char))).split())
