@@ -1,4 +1,4 @@
-r"""TeX's letters and marks as characters: `\'e`, `\c{c}`, `\ss`, `---`, and the commands that are one sign."""
+"""TeX's letters and marks as characters: `'e`, `c{c}`, `ss`, `---`, and the commands that are one sign."""
 
 import unicodedata
 

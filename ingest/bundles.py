@@ -1,4 +1,4 @@
-r"""A paper's LaTeX source as one text: a `.tex` file, a gzipped one, or an arXiv bundle with its `\input` resolved inside the bundle.
+"""A paper's LaTeX source as one text: a `.tex` file, a gzipped one, or an arXiv bundle with its `input` resolved inside the bundle.
 
 The main file is what `00README` names, else the one with a document in it that no other reads in. Paths that climb out of the bundle
 are not followed, nor is a file that reads in itself.

@@ -1,4 +1,4 @@
-r"""LaTeX's commands and environments by what becomes of them: left out, a heading, a list, a formula, or no text at all."""
+"""LaTeX's commands and environments by what becomes of them: left out, a heading, a list, a formula, or no text at all."""
 
 import re
 

@@ -1,4 +1,4 @@
-r"""The numbers that LaTeX gives to sections, formulae, figures and tables, counted as its standard classes do, for `\ref`."""
+"""The numbers that LaTeX gives to sections, formulae, figures and tables, counted as its standard classes do, for `ref`."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-r"""A paper's LaTeX as text: headings, paragraphs, lists, formulae as TeX; figures, tables, notes and references left out.
+"""A paper's LaTeX as text: headings, paragraphs, lists, formulae as TeX; figures, tables, notes and references left out.
 
 Formulae stand as `$...$` and, set off, as `$$...$$`. A citation is the number of its work in brackets, `[3, 7]`: in the order of the
 bibliography where the source has one, else as they are first cited. A reference to a section, formula or figure is its number, counted as

@@ -1,7 +1,7 @@
-r"""TeX as tokens: comments gone, the author's own macros expanded within bounds. No TeX is run.
+"""TeX as tokens: comments gone, the author's own macros expanded within bounds. No TeX is run.
 
-`\newcommand`, `\renewcommand`, `\providecommand`, `\DeclareMathOperator`, `\def` with plain parameters and `\let` are understood; conditionals
-are `\iffalse` (gone) or their first branch. A macro that calls itself stands for nothing; a source whose macros grow without end
+`newcommand`, `renewcommand`, `providecommand`, `DeclareMathOperator`, `def` with plain parameters and `let` are understood; conditionals
+are `iffalse` (gone) or their first branch. A macro that calls itself stands for nothing; a source whose macros grow without end
 is refused.
 """
 

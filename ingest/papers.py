@@ -103,7 +103,8 @@ def _latex(path: str, name: str) -> Iterator[dict[str, Any] | Refused]:
     try:
         paper, text, media = latex_of(source, keys)
     except ValueError as error:
-        yield Refused(name, *str(error).split(": ", 1))
+        reason, _, detail = str(error).partition(": ")
+        yield Refused(name, reason, detail)
         return
     number = ARXIV_FILE.match(name)
     doi = DOI.search(paper.said.get("doi", "") or paper.said.get("acmDOI", ""))

@@ -1,4 +1,4 @@
-r"""LaTeX as text: a golden paper, macros within bounds, bundles with paths that climb, and sources that mean harm."""
+"""LaTeX as text: a golden paper, macros within bounds, bundles with paths that climb, and sources that mean harm."""
 
 import gzip
 import string
@@ -130,7 +130,7 @@ def test_a_section_without_a_frame_is_read_whole() -> None:
     (r"a {\em b} c \textcolor{red}{d}", "a b c d"),
     (r"$a$ and \$5 and $ lone", "$a$ and $5 and lone"),
     (r"\begin{figure*} never closed", ""),
-    (r"\emph{never closed" "\n\nnext paragraph", "never closed\n\nnext paragraph"),
+    ("\\emph{never closed\n\nnext paragraph", "never closed\n\nnext paragraph"),
     (r"\cite{b} and \citep[see][p. 2]{a,b}", "[1] and [2, 1, see, p. 2]"),
     (r"\url{http://a.example/\_x} \texttt{a\_b}", "http://a.example/_x a_b"),
     ("a--b---c ``d'' `e'", "a–b—c “d” ‘e’"),
@@ -160,7 +160,8 @@ def test_comments_go_and_what_looks_like_one_stays() -> None:
 
 @pytest.mark.parametrize("source", [
     r"\def\a{xx}\def\b{\a\a\a\a\a\a\a\a\a\a}\def\c{\b\b\b\b\b\b\b\b\b\b}\def\d{\c\c\c\c\c\c\c\c\c\c}\def\e{\d\d\d\d\d\d\d\d\d\d}\def\f{\e\e\e\e\e\e\e\e\e\e}\f\f\f",
-    r"\def\x{\x\x}\x", r"\newcommand{\y}[1]{\y{#1#1}}\y{a}", "{" * 100_000, "\\emph{" * 50_000, "\\begin{itemize}\\item " * 20_000, "$" * 100_001, "\\" * 99_999,
+    r"\def\x{\x\x}\x", r"\newcommand{\y}[1]{\y{#1#1}}\y{a}", "{" * 100_000, "\\emph{" * 50_000, "\\begin{itemize}\\item " * 20_000, "$" * 100_001,
+    "\\" * 99_999,
     "\\begin{equation}" * 20_000, "[" * 100_000, "\\cite[" * 50_000, "\\newcommand{" * 50_000, "\\iffalse " * 50_000, "%\n" * 100_000, "\\verb|" * 50_000,
     "\\begin{verbatim}" * 30_000, "\\section{" * 50_000, "\\'" * 100_000, "~" * 200_000, "\\label{" * 50_000, "\\def\\a#1{" * 30_000, "\\item[" * 50_000,
     "\\begin{abstract}" * 30_000, "\\title{" * 30_000, "\\author{" * 30_000,
@@ -175,8 +176,10 @@ def test_a_hostile_source_ends(source: str) -> None:
 
 
 PIECES = st.sampled_from([
-    "\\section{", "\\begin{", "\\end{", "itemize}", "equation}", "figure}", "\\item", "$", "$$", "\\[", "\\]", "{", "}", "[", "]", "%", "\n\n", "\n", "\\def\\a", "#1",
-    "\\newcommand{\\b}[2]", "\\a", "\\b", "\\cite{", "x", " word ", "\\footnote{", "\\verb|", "|", "\\'", "\\\\", "&", "~", "\\let", "\\iffalse", "\\fi", "\\else",
+    "\\section{", "\\begin{", "\\end{", "itemize}", "equation}", "figure}", "\\item", "$", "$$", "\\[", "\\]", "{", "}", "[", "]", "%", "\n\n", "\n",
+    "\\def\\a", "#1",
+    "\\newcommand{\\b}[2]", "\\a", "\\b", "\\cite{", "x", " word ", "\\footnote{", "\\verb|", "|", "\\'", "\\\\", "&", "~", "\\let", "\\iffalse", "\\fi",
+    "\\else",
     "\\bibitem{", "\\input{", "verbatim}", "é", "\ue000", "\x0b",
 ])
 
@@ -201,8 +204,10 @@ def test_a_spoilt_paper_is_read(at: int, cut: int, said: str) -> None:
 
 def test_a_bundle_is_read_from_its_main_file(tmp_path: Path) -> None:
     files = {
-        "paper/ms.tex": "\\documentclass{a}\\begin{document}\\section{A}\nOne \\cite{k2}.\n\\input{parts/two}\n%\\input{parts/gone}\n\\include{parts/three.tex}\\end{document}",
-        "paper/parts/two.tex": "Two. \\input{../parts/four}", "paper/parts/three.tex": "Three.", "paper/parts/gone.tex": "Gone.", "paper/parts/four.tex": "Four.",
+        "paper/ms.tex": "\\documentclass{a}\\begin{document}\\section{A}\nOne \\cite{k2}.\n\\input{parts/two}\n%\\input{parts/gone}\n"
+        "\\include{parts/three.tex}\\end{document}",
+        "paper/parts/two.tex": "Two. \\input{../parts/four}", "paper/parts/three.tex": "Three.", "paper/parts/gone.tex": "Gone.",
+        "paper/parts/four.tex": "Four.",
         "paper/ms.bbl": "\\bibitem[A(1)]{k1} x \\bibitem{k2} y", "other.tex": "\\section{Other}", "fig.pdf": b"%PDF", "paper/ms.aux": "noise",
     }
     for path in (bundle(tmp_path / "2208.00001.tar.gz", files), bundle(tmp_path / "2208.00001.gz", files), bundle(tmp_path / "a.tar", files, packed=False)):

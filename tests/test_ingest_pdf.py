@@ -17,10 +17,8 @@ from ingest.pdf import read_pages, texts
 from tests.texts_making import Put, column, pdf
 
 LEFT, RIGHT = 50.0, 320.0
-WORDS = (
-    "water weir keeper board river lock gate flood stone bank level chain lamp morning evening bridge ford barge rope mill wheel reach path hill "
-    "winter summer company figure book house window"
-).split()
+WORDS = ["water", "weir", "keeper", "board", "river", "lock", "gate", "flood", "stone", "bank", "level", "chain", "lamp", "morning", "evening", "bridge",
+    "ford", "barge", "rope", "mill", "wheel", "reach", "path", "hill", "winter", "summer", "company", "figure", "book", "house", "window"]
 
 
 def lines(number: int, seed: int, *, width: int = 44) -> list[str]:
@@ -76,7 +74,8 @@ def test_running_heads_and_page_numbers_go(tmp_path: Path) -> None:
     pages = []
     for number in range(6):
         head = "THE WEIR AND ITS KEEPER" if number % 2 else "A. SLUICE"
-        pages.append([(60.0, 760.0, 9.0, head), (540.0, 760.0, 9.0, str(number + 101)), *column(60, 720, lines(40, number, width=80)), (300.0, 40.0, 9.0, "canal.example")])
+        pages.append([(60.0, 760.0, 9.0, head), (540.0, 760.0, 9.0, str(number + 101)), *column(60, 720, lines(40, number, width=80)),
+            (300.0, 40.0, 9.0, "canal.example")])
     text = paper(tmp_path / "a.pdf", pdf(pages))["text"]
     assert not re.search(r"SLUICE|KEEPER|canal\.example|10\d", text)
     assert len(text.split()) == sum(len(" ".join(lines(40, number, width=80)).split()) for number in range(6))
@@ -84,13 +83,15 @@ def test_running_heads_and_page_numbers_go(tmp_path: Path) -> None:
 
 def test_words_are_made_whole_over_lines_columns_and_pages(tmp_path: Path) -> None:
     known = "The discharge was important to the well-known keeper and the ﬁgures of the ﬂood were important too in the end of it all."
-    first = ["  The keeper thought that the dis-", "charge of the weir was impor-", "tant and that its well-", "known gate was of an elec-", "tron and of a pro-"]
+    first = ["  The keeper thought that the dis-", "charge of the weir was impor-", "tant and that its well-", "known gate was of an elec-",
+        "tron and of a pro-"]
     second = ["duct that the com­", "pany had made for the mill upon the ri-"]
     filler = lines(24, 5)
     page = [*column(60, 740, [known], size=10), *two_columns([*filler, *first], [*lines(27, 6), *second], top=700)]
     rest = two_columns(["ver at the end of it all and so on and on", *lines(27, 7)], lines(28, 8), top=740)
     text = paper(tmp_path / "a.pdf", pdf([page, rest]))["text"]
-    for said in ("discharge of the weir was important and that its well-known gate was of an electron and of a pro", "company had made for the mill upon the river at the end"):
+    for said in ("discharge of the weir was important and that its well-known gate was of an electron and of a pro",
+        "company had made for the mill upon the river at the end"):
         assert said in " ".join(text.split()), said
     assert "figures of the flood" in text and not re.search("[ﬁﬂ\u00ad]", text)
 
@@ -101,14 +102,16 @@ def test_raised_figures_are_notes_or_powers() -> None:
 
 
 def test_raised_and_lowered_figures_in_a_pdf(tmp_path: Path) -> None:
-    page = [(60.0, 700.0, 10.0, "The keeper of the weir"), (163.5, 704.0, 6.0, "12"), (172.0, 700.0, 10.0, "drew H"), (204.2, 697.5, 6.0, "2"), (208.0, 700.0, 10.0, "O by the board.")]
+    page = [(60.0, 700.0, 10.0, "The keeper of the weir"), (163.5, 704.0, 6.0, "12"), (172.0, 700.0, 10.0, "drew H"), (204.2, 697.5, 6.0, "2"),
+        (208.0, 700.0, 10.0, "O by the board.")]
     text = paper(tmp_path / "a.pdf", pdf([[*page, *column(60, 688, lines(12, 1, width=80))]]))["text"]
     assert "The keeper of the weir[12] drew H2O by the board." in text
 
 
 def test_references_are_cut_and_what_is_printed_is_known(tmp_path: Path) -> None:
     entries = [f"[{n}] A. Sluice. On weirs. Journal of Canals, {1990 + n}." for n in range(1, 9)]
-    first = [(60.0, 750.0, 18.0, "*On Weirs"), (60.0, 730.0, 9.0, "https://doi.org/10.5555/weir.7 licensed under CC BY 4.0"), *column(60, 700, lines(24, 1, width=80))]
+    first = [(60.0, 750.0, 18.0, "*On Weirs"), (60.0, 730.0, 9.0, "https://doi.org/10.5555/weir.7 licensed under CC BY 4.0"),
+        *column(60, 700, lines(24, 1, width=80))]
     last = [*column(60, 740, lines(12, 2, width=80)), (60.0, 570.0, 12.0, "*References"), *column(60, 550, entries)]
     side = [(20.0, 300.0, 14.0, "^^arXiv:2208.13922v1 [hydro] 31 Aug 2022")]
     found = paper(tmp_path / "a.pdf", pdf([[*first, *side], last], info={"Title": "On Weirs", "Author": "Ada Sluice"}))
@@ -134,7 +137,8 @@ def test_a_book_is_its_chapters(tmp_path: Path, marked: bool) -> None:
 
 
 def test_footnotes_do_not_part_a_paragraph(tmp_path: Path) -> None:
-    first = [*column(60, 740, [*lines(40, 1, width=80), "  The keeper of the weir was an old man who had never seen"]), (60.0, 90.0, 7.0, "1 This is said of other keepers too.")]
+    first = [*column(60, 740, [*lines(40, 1, width=80), "  The keeper of the weir was an old man who had never seen"]),
+        (60.0, 90.0, 7.0, "1 This is said of other keepers too.")]
     second = column(60, 740, ["the sea, though he had sent it water.", *lines(40, 2, width=80)])
     text = paper(tmp_path / "a.pdf", pdf([first, second]))["text"]
     assert "had never seen the sea, though he had sent it water." in text and "\n\n1 This is said of other keepers too." in text
@@ -192,7 +196,8 @@ def test_every_word_of_a_page_is_in_its_lines_once(runs: list[Run], width: float
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(st.builds(lambda text, x, y, w, s, b: Line(text, x, x + w, y, y - s, s, b), st.text(min_size=1, max_size=40),
-                                   st.floats(0, 500), st.floats(0, 800), st.floats(1, 400), st.floats(1, 40), st.booleans()), max_size=12), max_size=6))  # fmt: skip
+                                   st.floats(0, 500), st.floats(0, 800), st.floats(1, 400), st.floats(1, 40), st.booleans()), max_size=12),
+                                       max_size=6))  # fmt: skip
 def test_any_lines_make_blocks(pages: list[list[Line]]) -> None:
     assert len(without_furniture(pages)) == len(pages)
     assert all(block.text.strip() for block in blocks_of(pages))

@@ -28,7 +28,8 @@ def split(path: Path, reader: Any = books) -> tuple[list[dict[str, Any]], list[s
 
 @pytest.mark.parametrize(("author", "title"), [
     ("Gaskell, Elizabeth", "Ruth"), ("Elizabeth Cleghorn Gaskell", "RUTH"), ("Mrs. Gaskell", "Ruth: A Novel"), ("Gaskell", "Ruth (Illustrated)"),
-    ("Gaskell, Elizabeth Cleghorn, 1810-1865", "Ruth, Volume 2 (of 3)"), ("E. C. GASKELL", "Ruth; or, The Dressmaker"), ("Elizabeth Gaskell; Angus Easson", "Ruth\nA Novel"),
+    ("Gaskell, Elizabeth Cleghorn, 1810-1865", "Ruth, Volume 2 (of 3)"), ("E. C. GASKELL", "Ruth; or, The Dressmaker"),
+    ("Elizabeth Gaskell; Angus Easson", "Ruth\nA Novel"),
     ("Elizabeth Gaskell and another", "The Ruth"), ("Gaskell, Jr.", "Ruth — a tale"), ("Gáskell", "“Ruth”"),
 ])
 def test_a_work_has_one_name(author: str, title: str) -> None:
@@ -53,7 +54,8 @@ def test_a_name_stays_itself(author: str, title: str) -> None:
     ("it was impor-", "tant to", "it was important to", "it was important to"), ("a well-", "known man", "a well-known man", "a well-known man"),
     ("an elec-", "tron of", "an elec-tron of", "an electron of"), ("the water-", "level is", "the water-level is", "the water-level is"),
     ("of Beclin-", "1 and", "of Beclin-1 and", "of Beclin-1 and"), ("the X-", "Ray tube", "the X-Ray tube", "the X-Ray tube"),
-    ("com\u00ad", "pany", "company", "company"), ("he went--", "slowly", "he went--slowly", "he went--slowly"), ("from 1920-", "30", "from 1920-30", "from 1920-30"),
+    ("com\u00ad", "pany", "company", "company"), ("he went--", "slowly", "he went--slowly", "he went--slowly"),
+    ("from 1920-", "30", "from 1920-30", "from 1920-30"),
     ("two", "words", "two words", "two words"), ("A. AR-", "GUS", "A. ARGUS", "A. ARGUS"),
 ])
 def test_a_hyphen_at_the_end_of_a_line(head: str, tail: str, by_hand: str, typeset: str) -> None:
@@ -74,7 +76,8 @@ def test_joining_loses_no_letter(lines: list[str]) -> None:
 def test_the_page_numbers_of_a_scan_go() -> None:
     lines = []
     for page in range(7):
-        lines += [*(["THE WEIR AND ITS KEEPER"] if page else []), f"- {page + 11} -", "", *[f"the keeper wrote the level {chr(97 + page) * 4} {chr(97 + i % 26)} into the book" for i in range(30)], ""]
+        lines += [*(["THE WEIR AND ITS KEEPER"] if page else []), f"- {page + 11} -", "",
+            *[f"the keeper wrote the level {chr(97 + page) * 4} {chr(97 + i % 26)} into the book" for i in range(30)], ""]
     kept = without_pages(lines)
     assert not any("WEIR" in line or "-" in line for line in kept)
     assert [block.count("keeper") for block in paragraphs(kept)] == [210]
@@ -87,7 +90,7 @@ def test_a_running_head_with_its_number_goes_and_chapters_stay() -> None:
     assert without_pages(chapters) == chapters
     far = [line for n in range(1, 9) for line in (f"{n}", "", *["word " * 12] * 200, "")]
     assert without_pages(far) == far
-    marked = [f"and so {'[Pg %d]' % n if n % 9 == 0 else ''} on and on" for n in range(9, 9 * 9)]
+    marked = [f"and so {f'[Pg {n}]' if n % 9 == 0 else ''} on and on" for n in range(9, 9 * 9)]
     assert len(without_pages([f"words [Pg {n}] go on" for n in range(4, 12)])) == 8 and without_pages(marked) == marked
 
 
@@ -104,7 +107,8 @@ def test_a_text_without_blank_lines_is_opened() -> None:
 def test_paragraphs_told_by_their_indent() -> None:
     first, line = "    The keeper of the weir was an old man who had never seen", "the sea, though he had sent it water every day for many years"
     assert len(paragraphs([first, line, f"{line}.", first, line, f"{line}."])) == 2
-    assert paragraphs(["    Rain on the hill,", "mist on the mill,", "    the miller sleeps."]) == ["    Rain on the hill,\nmist on the mill,\n    the miller sleeps."]
+    assert paragraphs(["    Rain on the hill,", "mist on the mill,",
+        "    the miller sleeps."]) == ["    Rain on the hill,\nmist on the mill,\n    the miller sleeps."]
 
 
 def test_what_a_title_page_says() -> None:
@@ -133,7 +137,8 @@ def test_a_book_in_one_html_page(tmp_path: Path) -> None:
     chapter = '<h2 id="c{n}">{name}</h2><p>{prose}<span class="pagenum">[Pg {n}]</span> It rained<a class="fnanchor" href="#f">[1]</a>.</p>'
     verse = "<div class='poem'><p>Rain on the hill,<br/>mist on the mill</p></div><img src='weir.png'/>"
     parts = [f"<h2>{name}</h2>" for name in ("BOOK ONE",)]
-    body = "".join([*parts, *(chapter.format(n=n, name=name, prose=PROSE) + (verse if n == 2 else "") for n, name in enumerate(("The Keeper", "The Flood", "The Barge"), 1))])
+    body = "".join([*parts, *(chapter.format(n=n, name=name, prose=PROSE) + (verse if n == 2 else "") for n,
+        name in enumerate(("The Keeper", "The Flood", "The Barge"), 1))])
     (tmp_path / "a.html").write_text(PAGE.format(chapters=body))
     found, refused = split(tmp_path / "a.html")
     assert [row["title"] for row in found][1:] == ["The Weir: The Flood", "The Weir: The Barge"] and found[0]["title"].endswith("The Keeper")
@@ -144,7 +149,8 @@ def test_a_book_in_one_html_page(tmp_path: Path) -> None:
     assert [gone["mime"] for gone in found[1]["media"]] == ["image/*"] and [gone["mime"] for gone in found[2]["media"]] == ["application/x-book-notes"]
 
 
-@pytest.mark.parametrize("content", [b"", b"<", b"<html>", b"<div>" * 100_000, b"<h2>" * 20_000, b"&" * 100_000, b"<p>x</p>" * 50_000, b"\xff\xfe" * 2000, b"<table>" * 9000])
+@pytest.mark.parametrize("content", [b"", b"<", b"<html>", b"<div>" * 100_000, b"<h2>" * 20_000, b"&" * 100_000, b"<p>x</p>" * 50_000, b"\xff\xfe" * 2000,
+    b"<table>" * 9000])
 def test_any_html_ends(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.html").write_bytes(content)
     found, refused = split(tmp_path / "a.html")
@@ -156,7 +162,8 @@ OLD = """<package xmlns="http://www.idpf.org/2007/opf" version="2.0"><metadata x
 <item id="a" href="Text/Title%20Page.xhtml" media-type="application/xhtml+xml"/><item id="b" href="text/one.xhtml" media-type="application/xhtml+xml"/>
 <item id="c" href="Text/two.html" media-type="text/html"/></manifest><spine toc="n"><itemref idref="a"/><itemref idref="b"/><itemref idref="c"/></spine>
 <guide><reference type="title-page" href="Text/Title%20Page.xhtml"/></guide></package>"""
-NCX = """<ncx xmlns="http://www.daisy.org/z3986/2005/ncx/"><navMap><navPoint><navLabel><text>The Keeper</text></navLabel><content src="text/one.xhtml"/></navPoint>
+NCX = """<ncx xmlns="http://www.daisy.org/z3986/2005/ncx/"><navMap><navPoint><navLabel><text>The Keeper</text></navLabel>
+<content src="text/one.xhtml"/></navPoint>
 <navPoint><navLabel><text>Two</text></navLabel><content src="Text/two.html#a"/></navPoint><navPoint><navLabel><text>Three</text></navLabel>
 <content src="Text/two.html#b"/></navPoint></navMap></ncx>"""
 XHTML = '<html xmlns="http://www.w3.org/1999/xhtml"><head><title/></head><body>{}</body></html>'
@@ -210,13 +217,17 @@ def test_a_spoilt_epub_is_read_or_refused(tmp_path_factory: pytest.TempPathFacto
     assert len(found) + len(refused) >= 1
 
 
-TEI = """<TEI xmlns="http://www.tei-c.org/ns/1.0"><teiHeader xml:lang="en"><fileDesc><titleStmt><title level="a" type="main">Flow over broad weirs</title></titleStmt>
-<publicationStmt><publisher>Canal Press</publisher><availability status="free"><licence target="https://creativecommons.org/licenses/by/4.0/"><p>CC BY</p></licence>
+TEI = """<TEI xmlns="http://www.tei-c.org/ns/1.0"><teiHeader xml:lang="en"><fileDesc>
+<titleStmt><title level="a" type="main">Flow over broad weirs</title></titleStmt>
+<publicationStmt><publisher>Canal Press</publisher><availability status="free">
+<licence target="https://creativecommons.org/licenses/by/4.0/"><p>CC BY</p></licence>
 </availability><date type="published" when="2020-02-04">4 February 2020</date></publicationStmt><sourceDesc><biblStruct><analytic>
 <author><persName><forename type="first">Ada</forename><surname>Sluice</surname></persName><affiliation>Canal House</affiliation></author>
 <title level="a" type="main">Flow over broad weirs</title></analytic><monogr><title level="j" type="main">Journal of Canals</title><imprint/></monogr>
-<idno type="DOI">10.5555/weir.1</idno></biblStruct></sourceDesc></fileDesc><profileDesc><abstract><div><p>We measure water.</p></div></abstract></profileDesc></teiHeader>
-<text><body><div><head n="1">Introduction</head><p>The discharge grows <ref type="bibr" target="#b0">[1]</ref>:<formula xml:id="f0">Q = C h 3/2<label>(1)</label></formula> as is known.</p></div>
+<idno type="DOI">10.5555/weir.1</idno></biblStruct></sourceDesc></fileDesc>
+<profileDesc><abstract><div><p>We measure water.</p></div></abstract></profileDesc></teiHeader>
+<text><body><div><head n="1">Introduction</head>
+<p>The discharge grows <ref type="bibr" target="#b0">[1]</ref>:<formula xml:id="f0">Q = C h 3/2<label>(1)</label></formula> as is known.</p></div>
 <div><head n="1.1">The weirs</head><p>Three were used<note place="foot">A note.</note>.</p><list><item>one of stone</item><item>two of oak</item></list></div>
 <figure xml:id="fig_0"><head>Figure 1</head><figDesc>A weir.</figDesc></figure></body>
 <back><div type="acknowledgement"><p>We thank the keeper.</p></div><div type="references"><listBibl><biblStruct/></listBibl></div></back></text></TEI>"""
@@ -226,7 +237,8 @@ def test_a_paper_as_tei(tmp_path: Path) -> None:
     (tmp_path / "a.tei.xml").write_text(TEI)
     ((found,), _) = split(tmp_path / "a.tei.xml", papers)
     assert found["text"].split("\n\n") == [
-        "# Flow over broad weirs", "## Abstract", "We measure water.", "# 1. Introduction", "The discharge grows [1]:", "Q = C h 3/2", "as is known.", "## 1.1. The weirs",
+        "# Flow over broad weirs", "## Abstract", "We measure water.", "# 1. Introduction", "The discharge grows [1]:", "Q = C h 3/2", "as is known.",
+        "## 1.1. The weirs",
         "Three were used.", "- one of stone", "- two of oak",
     ]  # fmt: skip
     assert (found["uri"], found["author"], str(found["date"]), found["license"], found["lang"]) == (
@@ -249,8 +261,10 @@ def test_text_that_came_out_of_a_pdf() -> None:
     line = "the discharge of the weir is measured by the keeper at the gauge every morning"
     pages = []
     for number in range(4):
-        pages += ["Journal of Canals, Vol. 3, p. " + str(number), *[f"{chr(97 + i)} {line} {chr(98 + number)}" for i in range(24)], f"and {'abcd'[number]} it is impor-", str(number + 7), f"tant that weir {'abcd'[number]} is well-", "known.", ""]
-    said = "\n".join(["On Weirs", "Abstract", "It is important to measure well-known weirs.", *pages, "References", *[f"[{n}] A. Sluice, {1990 + n}." for n in range(6)]])
+        pages += ["Journal of Canals, Vol. 3, p. " + str(number), *[f"{chr(97 + i)} {line} {chr(98 + number)}" for i in range(24)],
+            f"and {'abcd'[number]} it is impor-", str(number + 7), f"tant that weir {'abcd'[number]} is well-", "known.", ""]
+    said = "\n".join(["On Weirs", "Abstract", "It is important to measure well-known weirs.", *pages, "References",
+        *[f"[{n}] A. Sluice, {1990 + n}." for n in range(6)]])
     found = repaired(said)
     assert "Journal" not in found.text and "impor-" not in found.text and "and d it is important that weir d is well-known." in found.text
     assert "## Abstract" in found.text and found.references.startswith("## References") and found.place == len(found.text) and found.heads == 4
@@ -262,7 +276,8 @@ def test_references_end_where_something_else_begins() -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.one_of(st.text(max_size=300), st.lists(st.sampled_from(["word", "Word.", "12", "impor-", "tant", "References", "1. On", "", "THE HEAD", "[1] S. 1990.", "•"]), max_size=60).map("\n".join)))
+@given(st.one_of(st.text(max_size=300), st.lists(st.sampled_from(["word", "Word.", "12", "impor-", "tant", "References", "1. On", "", "THE HEAD",
+    "[1] S. 1990.", "•"]), max_size=60).map("\n".join)))
 def test_any_text_is_repaired(said: str) -> None:
     found = repaired(said)
     assert found.place <= len(found.text)

@@ -26,7 +26,8 @@ def content(puts: Sequence[Put]) -> bytes:
     return b"\n".join(out)
 
 
-def pdf(pages: Sequence[Sequence[Put]], *, outline: Sequence[tuple[str, int, float]] = (), info: Mapping[str, str] | None = None, locked: bool = False) -> bytes:
+def pdf(pages: Sequence[Sequence[Put]], *, outline: Sequence[tuple[str, int, float]] = (), info: Mapping[str, str] | None = None,
+    locked: bool = False) -> bytes:
     """A PDF of pages of 612 by 792 points. `outline` has (title, page, y) of each bookmark; `locked` asks for a password."""
     objects: list[bytes] = []
 
