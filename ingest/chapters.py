@@ -55,6 +55,7 @@ PAGED_SIZE = 7
 """Characters at the end of a line in which a page's number and the gap before it are seen: lines may have any length."""
 REAL = 600
 """Characters of prose that make a section one to be read; a heading with less behind it is a line of the contents, or a part's title."""
+LONG_LINE = 200
 LONG_BOOK, PART_SIZE = 60_000, 30_000
 """A book without chapters is whole up to the first, else cut between paragraphs into parts of about the second."""
 
@@ -272,7 +273,22 @@ def paragraphs(lines: list[str], seen: Mapping[str, int] | None = None) -> list[
             blocks[-1].append(line.rstrip())
         elif blocks[-1]:
             blocks.append([])
-    return [_joined(piece, seen or {}) for block in blocks if block for piece in _indented(block)]
+    sizes = sorted(len(line) for block in blocks for line in block if len(line) <= LONG_LINE) or [0]
+    width = sizes[len(sizes) * 9 // 10]
+    return [_joined(piece, seen or {}) for block in blocks if block for part in _apart(block, width) for piece in _indented(part)]
+
+
+def _apart(block: list[str], width: int) -> list[list[str]]:
+    """A block cut where paragraphs stand in it without a blank line between: behind a sentence that ends early in lines of prose, and around
+    a line so long that it is a paragraph."""
+    prose = sorted(map(len, block))[len(block) // 2] >= 50
+    cuts = [0]
+    for i in range(1, len(block)):
+        above = block[i - 1]
+        early = prose and len(above) < 0.75 * width and above[-1] in ".!?\"”’'»" and not block[i].startswith(" ")
+        if early or max(len(above), len(block[i])) > LONG_LINE:
+            cuts.append(i)
+    return [block[a:b] for a, b in pairwise([*cuts, len(block)])]
 
 
 def _indented(block: list[str]) -> list[list[str]]:
