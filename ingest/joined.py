@@ -13,6 +13,14 @@ from statistics import median
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*(?:[-‐‑][^\W\d_]+)*")
 ENDS_BROKEN = re.compile(r"([^\W\d_]+(?:[-‐‑][^\W\d_]+)*)([-‐‑¬\u00ad])$")
+SECONDS = {
+    "activated", "associated", "based", "binding", "dependent", "derived", "driven", "dimensional", "free", "friendly", "independent", "induced", "level",
+    "like", "linear", "mediated", "negative", "positive", "related", "resistant", "rich", "scale", "sensitive", "specific", "sponsored", "term", "type", "wide",
+}  # fmt: skip
+"""Words that compounds end in: before one of them a line's break falls at the compound's own hyphen, as a rule."""
+LINKS = ("to", "of", "the", "by", "in", "and", "on", "at")
+SUSPENDING = ("and", "or", "und", "oder", "et", "ou")
+"""Behind one of these a hyphen stands for the rest of a word: `high- and low-level`."""
 HYPHENS = ("-", "\u2010", "\u2011", "¬", "\u00ad")
 BEGINS = re.compile(r"([^\W_]+)")
 LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\u00a0": " ", "\u2010": "-", "\u2011": "-"})
@@ -57,31 +65,37 @@ def join(head: str, tail: str, seen: Mapping[str, int], *, typeset: bool) -> str
 
     A soft hyphen goes. A hyphen goes where the joined word is `seen` more often than the hyphenated one, and stays where that is seen.
     Where neither is seen it stays in a text that is not `typeset`; in one that is, it goes, unless both halves are words of the text with
-    three letters or more, or what follows is a capital or a digit.
+    three letters or more, the second is one that compounds end in (`-based`), or what follows is a capital or a digit.
     """
     head, tail = head.rstrip(), tail.lstrip()
     if not head or not tail:
         return head + tail
     broken, begins = _broken(head), BEGINS.match(tail)
     if broken is None or begins is None:
-        glued = head.endswith(("-", "—", "\u00ad")) and not head.endswith((" -", " —"))
+        glued = head.endswith(("-", "—", "–", "/", "\u00ad")) and not head.endswith((" -", " —", " –", " /"))
         return head.rstrip("\u00ad") + tail if glued else f"{head} {tail}"
+    if begins[1].lower() in SUSPENDING:
+        return f"{head} {tail}"
     body, left, right = head[:-1], broken[1].translate(LIGATURES).lower(), begins[1].translate(LIGATURES).lower()
     if broken[2] in "\u00ad¬":
         return body + tail
-    return body + tail if _is_break(left, broken[1][-1:] + begins[1], right, seen, typeset) else f"{body}-{tail}"
+    if len(left.rpartition("-")[2]) == 1 or (right in LINKS and tail[len(right) : len(right) + 1] == "-"):
+        return f"{body}-{tail}"                              # no typesetter breaks behind one letter; `cell-to-cell`
+    return body + tail if _is_break(left, broken[1], begins[1], right, seen, typeset) else f"{body}-{tail}"
 
 
-def _is_break(left: str, shown: str, right: str, seen: Mapping[str, int], typeset: bool) -> bool:
-    """Whether a hyphen at a line's end is the typesetter's; `shown` is the letter before it and what follows, as they stand."""
-    lower, capitals = shown[1].islower(), shown.isupper()
+def _is_break(left: str, before: str, after: str, right: str, seen: Mapping[str, int], typeset: bool) -> bool:
+    """Whether a hyphen at a line's end is the typesetter's; `left` and `right` are what stands `before` and `after` it, in lower case."""
+    capital = len(before) > 1 and before.isupper()
+    lower, capitals = after[0].islower() and not capital, capital and after.isupper()
     last = left.rpartition("-")[2]
     joined, hyphened = max(seen.get(left + right, 0), seen.get(last + right, 0)), max(seen.get(f"{left}-{right}", 0), seen.get(f"{last}-{right}", 0))
     if joined or hyphened:
         return joined > hyphened and (lower or capitals)
     if not typeset or not lower:
         return False
-    return not (len(last) >= 3 and len(right) >= 3 and last in seen and right in seen)
+    compound = right in SECONDS or (last in LINKS and last != left)
+    return not compound and not (len(last) >= 3 and len(right) >= 3 and last in seen and right in seen)
 
 
 def whole(lines: Iterable[str], seen: Mapping[str, int], *, typeset: bool) -> str:

@@ -55,18 +55,23 @@ class Line:
     side: int = 0
 
 
-def lines_of(runs: Sequence[Run], width: float) -> list[Line]:
-    """Return the lines of a page of that width in reading order."""
+def lines_of(runs: Sequence[Run], width: float, before: float | None = None) -> tuple[list[Line], float | None]:
+    """Return the lines of a page of that width in reading order, and its gutter.
+
+    `before` is the gutter of the page before: a page with too few lines to have one of its own takes that, where no more crosses it than not.
+    """
     runs = [run for run in runs if run.text.strip() and run.right > run.left and run.size > 0.5]
     gutter = gutter_of(runs, width)
+    if gutter is None and before is not None and _fits(runs, before, width):
+        gutter = before
     if gutter is None:
-        return sorted((_line(row, 0) for row in _rows(runs)), key=lambda line: -line.top)
+        return sorted((_line(row, 0) for row in _rows(runs)), key=lambda line: -line.top), None
     across = [row for row in _rows(runs) if any(run.left < gutter - GUTTER / 4 and run.right > gutter + GUTTER / 4 for run in row)]
     taken = {id(run) for row in across for run in row}
     rest = [run for run in runs if id(run) not in taken]
     left = [_line(row, 1) for row in _rows([run for run in rest if run.right <= gutter + GUTTER / 4])]
     right = [_line(row, 2) for row in _rows([run for run in rest if run.right > gutter + GUTTER / 4])]
-    return _in_order([_line(row, 0) for row in across], left, right)
+    return _in_order([_line(row, 0) for row in across], left, right), gutter
 
 
 def gutter_of(runs: Sequence[Run], width: float) -> float | None:
@@ -87,6 +92,13 @@ def gutter_of(runs: Sequence[Run], width: float) -> float | None:
         if both >= max(TWO_BANDS, TWO_SHARE * len(on_left | on_right | across)) and both > best:
             best, found = both, x
     return found
+
+
+def _fits(runs: Sequence[Run], gutter: float, width: float) -> bool:
+    """Whether a gutter parts a short page: lines of text on both sides, and no more of them across."""
+    sides = [_side(run, gutter) for run in runs]
+    long = [side for run, side in zip(runs, sides, strict=True) if run.right - run.left >= NARROW * width]
+    return long.count(1) > 0 and long.count(2) > 0 and long.count(0) <= min(long.count(1), long.count(2))
 
 
 def _side(run: Run, x: float) -> int:

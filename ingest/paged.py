@@ -51,17 +51,17 @@ class Block:
 def without_furniture(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
     """Return the pages without running heads and page numbers.
 
-    Gone is what stands among the first or last lines of three pages or more at one height and says one thing, up to its digits and case;
-    and an outermost line that begins or ends with its page's number. Heads of even and odd pages are found apart.
+    Gone is what stands among the first or last lines of three pages or more (of both, where there are two) at one height and says one
+    thing, up to its digits and case; and an outermost line that begins or ends with its page's number. Heads of even and odd pages are found apart.
     """
     edges = [_edges(page) for page in pages]
     said: dict[str, list[tuple[int, float]]] = {}
     for number, edge in enumerate(edges):
         for line in edge:
             said.setdefault(_said(line), []).append((number, line.top))
-    numbered = _numbered(pages)
+    numbered, few = _numbered(pages), FEW_PAGES if len(pages) != 2 else 2
     return [
-        [line for line in page if id(line) not in numbered and not (line in edge and _recurs(line, said[_said(line)]))]
+        [line for line in page if id(line) not in numbered and not (line in edge and _recurs(line, said[_said(line)], few))]
         for page, edge in zip(pages, edges, strict=True)
     ]
 
@@ -84,12 +84,12 @@ def _edges(page: Sequence[Line]) -> list[Line]:
 
 def _said(line: Line) -> str:
     """What a line says up to digits, case and a number of Roman digits alone."""
-    return "#" if NUMBER.match(line.text) else re.sub(r"\d+", "#", line.text.lower())
+    return "#" if NUMBER.match(line.text) else re.sub(r"\d+", "#", re.sub(r"^\d+\s+|\s+\d+$", "", line.text.lower()))
 
 
-def _recurs(line: Line, places: list[tuple[int, float]]) -> bool:
+def _recurs(line: Line, places: list[tuple[int, float]], few: int) -> bool:
     near = {number for number, top in places if abs(top - line.top) <= SAME_HEIGHT}
-    return len(near) >= FEW_PAGES
+    return len(near) >= few
 
 
 def blocks_of(pages: Sequence[Sequence[Line]]) -> list[Block]:
@@ -200,14 +200,15 @@ def _begins(held: Block, line: Line, before: Line | None, page: int, column: tup
     last = held.last
     if last is None:
         return True
+    if kind == "heading":
+        below = 0 < last.top - line.top < 1.5 * max(leading, line.size) and last.side in (0, line.side) and before is last and held.page == page
+        return not (below and abs(line.size - last.size) < 0.1 * line.size and not NUMBERED.match(line.text))
     ended = END.search(last.text) is not None
     if before is None or last is not before or last.side != line.side:            # another column or page, or something in between
-        if kind == "heading" or held.page < page - 1 or (before is last and held.page == page and 0 in (line.side, last.side)):
+        if held.page < page - 1 or (before is last and held.page == page and 0 in (line.side, last.side)):
             return True
         goes_on = line.text[:1].islower() or not ended
         return not goes_on or (ended and line.left > column[0] + 0.8 * line.size)
-    if kind == "heading":
-        return not (_close(line, last, 1.6 * leading) and abs(line.size - last.size) < 0.1 * line.size and not NUMBERED.match(line.text))
     if last.top - line.top > 1.35 * leading or last.top - line.top < -leading or abs(line.size - last.size) > 0.15 * max(line.size, last.size):
         return True
     if ITEM.match(line.text) and (ended or line.left <= last.left + 1):

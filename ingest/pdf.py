@@ -48,7 +48,7 @@ def texts(path: str, *, seconds: float, pages: int) -> dict[str, Any] | Refused:
 
 def read_book(path: str, name: str, *, seconds: float, pages: int) -> Iterator[dict[str, Any] | Refused]:
     """Yield a PDF book's chapters: by its outline (bookmarks) where it has one, else by its headings."""
-    from ingest.printed import book_of
+    from ingest.printed import book_of                       # here, since the child that reads pages imports this module and has no use for it
 
     found = texts(path, seconds=seconds, pages=pages)
     yield from [found] if isinstance(found, Refused) else book_of(found, name)
@@ -70,9 +70,9 @@ def read_pages(payload: bytes, *, pages: int) -> dict[str, Any]:
         return {"problem": ["too_large", f"{count} pages"]}
     out: list[list[Any]] = []
     heights: list[float] = []
-    margin, characters = "", 0
+    margin, characters, gutter = "", 0, None
     for number in range(count):
-        lines, height, stamp, size = _page(document, number)
+        lines, height, stamp, size, gutter = _page(document, number, gutter)
         characters += size
         if characters > MAX_CHARS:
             return {"problem": ["too_large", f"more than {MAX_CHARS} characters on the first {number + 1} of {count} pages"]}
@@ -105,14 +105,17 @@ def _outline(document: Any) -> list[list[Any]]:
     return found
 
 
-def _page(document: Any, number: int) -> tuple[list[Line], float, str, int]:
-    """A page's lines, its height, what stands on its side (turned text), and how many characters it has; none where it is broken."""
+def _page(document: Any, number: int, gutter: float | None) -> tuple[list[Line], float, str, int, float | None]:
+    """A page's lines, its height, what stands on its side (turned text), how many characters it has, and its gutter; none where it is broken.
+
+    `gutter` is that of the page before.
+    """
     import pypdfium2
 
     try:
         page = document[number]
     except pypdfium2.PdfiumError:
-        return [], 0.0, "", 0
+        return [], 0.0, "", 0, None
     try:
         text = page.get_textpage()
         try:
@@ -120,9 +123,10 @@ def _page(document: Any, number: int) -> tuple[list[Line], float, str, int]:
         finally:
             text.close()
         width, height = page.get_size()
-        return lines_of(runs, width), height, stamp, size
+        lines, gutter = lines_of(runs, width, gutter)
+        return lines, height, stamp, size, gutter
     except pypdfium2.PdfiumError:
-        return [], 0.0, "", 0
+        return [], 0.0, "", 0, None
     finally:
         page.close()
 

@@ -13,7 +13,7 @@ from ingest.references import references
 
 DOI = re.compile(r"\b(10\.\d{4,9}/[-._;()/:<>\w\[\]]{2,120})")
 ARXIV = re.compile(r"arXiv:\s?((?:\d{4}\.\d{4,5}|[a-z-]{2,12}(?:\.[A-Z]{2})?/\d{7})(?:v\d{1,2})?)", re.I)
-JUNK = re.compile(r"^(?:untitled|microsoft word|title|.{0,60}\.(?:docx?|tex|dvi|pdf|qxd|indd|rtf))\b|^\W*$", re.I)
+JUNK = re.compile(r"^(?:about:|https?:|file:|[a-z]:\\|untitled|microsoft word|title|.{0,60}\.(?:docx?|tex|dvi|pdf|qxd|indd|rtf))\b|^\W*$", re.I)
 FRONT_PAGES = 2
 MOST_TITLE = 300
 

@@ -220,7 +220,7 @@ def test_a_bundle_is_read_from_its_main_file(tmp_path: Path) -> None:
 def test_the_main_file_is_as_the_readme_says(tmp_path: Path) -> None:
     files = {name: f"\\documentclass{{a}}\\begin{{document}}In {name}.\\end{{document}}" for name in ("a.tex", "b.tex", "main.tex")}
     assert main_of(bundle_of(str(bundle(tmp_path / "a.tar.gz", files)))) == "main.tex"
-    assert main_of(bundle_of(str(bundle(tmp_path / "b.tar.gz", {**files, "00README.XXX": "b.tex toplevelfile\n"})))) == "b.tex"
+    assert main_of(bundle_of(str(bundle(tmp_path / "b.tar.gz", {**files, "00README": "b.tex toplevelfile\n"})))) == "b.tex"
     readme = '{"sources": [{"usage": "toplevel", "filename": "a.tex"}]}'
     assert main_of(bundle_of(str(bundle(tmp_path / "c.tar.gz", {**files, "00README.json": readme})))) == "a.tex"
 

@@ -70,6 +70,13 @@ def test_a_wide_figure_between_columns_cuts_them(tmp_path: Path) -> None:
     assert order == sorted(order)
 
 
+def test_a_short_last_page_has_the_columns_of_the_one_before(tmp_path: Path) -> None:
+    full = two_columns(lines(40, 1), lines(40, 2), top=740)
+    last = two_columns(["and so the keeper went down to the gates", "of it."], ["and the miller came up to the wheel", "of it."])
+    text = paper(tmp_path / "a.pdf", pdf([full, last]))["text"]
+    assert "went down to the gates of it." in text and text.endswith("came up to the wheel of it.")
+
+
 def test_running_heads_and_page_numbers_go(tmp_path: Path) -> None:
     pages = []
     for number in range(6):
@@ -186,7 +193,7 @@ BOXES = st.builds(
 @given(st.lists(BOXES, max_size=60), st.floats(1, 2000))
 def test_every_word_of_a_page_is_in_its_lines_once(runs: list[Run], width: float) -> None:
     kept = [run for run in runs if run.text.strip() and run.right > run.left and run.size > 0.5]
-    found = lines_of(runs, width)
+    found, _ = lines_of(runs, width)
     letters = sorted("".join(run.text for run in kept if run.text.isalpha()))
     there = "".join(line.text for line in found)
     assert all(there.count(letter) >= letters.count(letter) for letter in set(letters))

@@ -4,18 +4,21 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog.stage import Refused
+from catalog.stage import Bound, Refused
 from ingest import books, papers
 from ingest.chapters import paragraphs, title_page, unframe
 from ingest.joined import join, opened, vocabulary, whole, without_pages
+from ingest.land import land, tasks
 from ingest.references import references
 from ingest.repaired import repaired
 from ingest.works import work
 from tests.ingest_making import CONTAINER
+from tests.texts_making import column, pdf
 
 SENTENCE = "The keeper wrote the level of the water into the company's book at six in the morning and at six in the evening. "
 PROSE = SENTENCE * 10
@@ -268,6 +271,22 @@ def test_text_that_came_out_of_a_pdf() -> None:
     found = repaired(said)
     assert "Journal" not in found.text and "impor-" not in found.text and "and d it is important that weir d is well-known." in found.text
     assert "## Abstract" in found.text and found.references.startswith("## References") and found.place == len(found.text) and found.heads == 4
+
+
+def test_every_kind_lands_with_its_facts(tmp_path: Path) -> None:
+    (tmp_path / "a.tei.xml").write_text(TEI)
+    (tmp_path / "b.tex").write_text("\\section{On weirs}\nThe keeper $x$.")
+    (tmp_path / "c.pdf").write_bytes(pdf([column(60, 740, ["The keeper of the weir was an old man."] * 9)]))
+    (tmp_path / "d.txt").write_text(PROSE)
+    (tmp_path / "e.zip").write_bytes(b"PK")
+    given = {"name": "papers", "shape": "document", "domain": "papers", "dump": None, "license": None}
+    files = [str(path) for path in sorted(tmp_path.iterdir())]
+    (task,) = tasks(files, Bound("ingest.papers:read", {}, 2), given, str(tmp_path / "lake/data/papers/r"), str(tmp_path / "lake"))
+    result = land(task)
+    assert (result["documents"], result["reasons"]) == (4, {"not_xml": 1})
+    table = pl.read_parquet(tmp_path / "lake" / result["file"]["path"])
+    assert table["facts"].struct.field("venue").to_list() == ["Journal of Canals", None, None, None]
+    assert table["source"].struct.field("content_type").to_list() == ["application/tei+xml", "application/x-tex", "application/pdf", "text/plain"]
 
 
 def test_references_end_where_something_else_begins() -> None:
