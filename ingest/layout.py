@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+FAR = 20_000.0
+"""Points from the corner beyond which nothing is a page's: PDF's own limit is 14,400. What is no number is not within it either."""
 BAND = 4.0
 """Points of height in which it is asked what stands left, right and across."""
 GUTTER = 8.0
@@ -60,7 +62,7 @@ def lines_of(runs: Sequence[Run], width: float, before: float | None = None) -> 
 
     `before` is the gutter of the page before: a page with too few lines to have one of its own takes that, where no more crosses it than not.
     """
-    runs = [run for run in runs if run.text.strip() and run.right > run.left and run.size > 0.5]
+    runs = [run for run in runs if run.text.strip() and -FAR < run.left < run.right < FAR and -FAR < run.bottom < run.top - 0.5 < FAR and abs(run.base) < FAR]
     gutter = gutter_of(runs, width)
     if gutter is None and before is not None and _fits(runs, before, width):
         gutter = before

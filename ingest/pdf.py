@@ -47,8 +47,11 @@ def texts(path: str, *, seconds: float, pages: int) -> dict[str, Any] | Refused:
 
 
 def read_book(path: str, name: str, *, seconds: float, pages: int) -> Iterator[dict[str, Any] | Refused]:
-    """Yield a PDF book's chapters: by its outline (bookmarks) where it has one, else by its headings."""
-    from ingest.printed import book_of                       # here, since the child that reads pages imports this module and has no use for it
+    """Yield a PDF book's chapters: by its outline (bookmarks) where it has one, else by its headings.
+
+    What makes chapters is imported here: the child that reads pages imports this module and has no use for it.
+    """
+    from ingest.printed import book_of
 
     found = texts(path, seconds=seconds, pages=pages)
     yield from [found] if isinstance(found, Refused) else book_of(found, name)

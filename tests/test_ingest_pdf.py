@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.stage import Refused
+from catalog.worker import Worker
 from ingest import books, papers
 from ingest.layout import Line, Run, gutter_of, lines_of, raised
 from ingest.paged import blocks_of, without_furniture
-from ingest.pdf import read_pages, texts
+from ingest.pdf import texts
 from tests.texts_making import Put, column, pdf
 
 LEFT, RIGHT = 50.0, 320.0
@@ -171,16 +173,22 @@ def test_limits_of_pages_and_of_time(tmp_path: Path) -> None:
     assert isinstance(found, Refused) and found.reason == "timeout"
 
 
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Worker]:
+    with Worker("ingest.pdf:read_pages", seconds=20) as worker:
+        yield worker
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.data())
-def test_a_spoilt_pdf_is_read_or_refused(data: st.DataObject) -> None:
+@given(data=st.data())
+def test_a_spoilt_pdf_is_read_or_refused(reader: Worker, data: st.DataObject) -> None:
     whole = bytearray(pdf([column(60, 740, lines(12, 1)), two_columns(lines(20, 2), lines(20, 3))], outline=[("One", 0, 700.0), ("Two", 1, 700.0)]))
     for _ in range(data.draw(st.integers(1, 20))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(whole)))
     for spoilt in (bytes(whole), bytes(whole[:cut]), data.draw(st.binary(max_size=200)), b"%PDF-1.7\n" + data.draw(st.binary(max_size=200))):
-        said = read_pages(spoilt, pages=100)
-        assert "problem" in said or said["count"] == len(said["pages"])
+        ((_, said),) = reader.map([(0, spoilt, {"pages": 100})])
+        assert isinstance(said, dict) and ("problem" in said or said["count"] == len(said["pages"]))
 
 
 BOXES = st.builds(
@@ -192,7 +200,7 @@ BOXES = st.builds(
 @settings(max_examples=150, deadline=None)
 @given(st.lists(BOXES, max_size=60), st.floats(1, 2000))
 def test_every_word_of_a_page_is_in_its_lines_once(runs: list[Run], width: float) -> None:
-    kept = [run for run in runs if run.text.strip() and run.right > run.left and run.size > 0.5]
+    kept = [run for run in runs if run.text.strip() and run.right > run.left and run.top - 0.5 > run.bottom]
     found, _ = lines_of(runs, width)
     letters = sorted("".join(run.text for run in kept if run.text.isalpha()))
     there = "".join(line.text for line in found)
