@@ -65,14 +65,14 @@ def stem(path: str) -> str:
     return next((name[: -len(end)] for end in sorted(ARCHIVES, key=len, reverse=True) if name.lower().endswith(end)), name)
 
 
-def members(path: str) -> Iterator[Member]:
-    """Yield the files of a tree, in a stated order: a folder's sorted by path, an archive's as they lie in it.
+def members(path: str, *, packed: bool = False) -> Iterator[Member]:
+    """Yield the files of a tree, in a stated order: a folder's sorted by path, an archive's as they lie in it. With `packed` it is one by any name.
 
     A tree that is broken or expands too far ends with a Member whose problem says so: `corrupt_archive`, `too_large`.
     """
     if os.path.isdir(path):
         yield from _folder(path)
-    elif not is_archive(path):
+    elif not packed and not is_archive(path):
         yield Member(os.path.basename(path), os.path.getsize(path), _opened(path))
     else:
         try:

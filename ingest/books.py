@@ -1,10 +1,12 @@
-"""Books: plain text, as Project Gutenberg gives it, and EPUB. One document a chapter, its title in `title`.
+"""Books: plain text and HTML, as Project Gutenberg gives them, EPUB 2 and 3, and PDF. One document a chapter, its title in `title`.
 
-Of a text the licence and the header are cut, hand-wrapped paragraphs made whole, and contents, lists of illustrations and index
-left out. A book in which no chapters are found is one document, or parts of about equal length if it is long.
+Of a text the licence and the header are cut, hand-wrapped paragraphs and broken words made whole, and contents, lists of
+illustrations and index left out. A book in which no chapters are found is one document, or parts of about equal length if it is long.
+`facts.work` is one name for all editions of a work (`ingest.works`), `facts.position` the chapter's number from 0.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,23 +14,30 @@ from catalog.stage import Refused, source
 from ingest.chapters import APPARATUS, LONE, LONG_BOOK, REAL, Book, Section, paragraphs, parts, sections, unframe
 from ingest.charset import decode
 from ingest.epub import chapters
+from ingest.joined import vocabulary
+from ingest.onepage import read_page
+from ingest.pdf import read_book
+from ingest.works import work
 
 MAX_BYTES = 64 << 20
+ENDINGS = (".txt", ".html", ".htm", ".xhtml")
 
 
-@source(version=2)
-def read(path: str) -> Iterator[dict[str, Any] | Refused]:
-    """Yield the chapters of a `.txt` or `.epub` book, or Refused.
+@source(version=3)
+def read(path: str, *, seconds: float = 120.0, pages: int = 3000) -> Iterator[dict[str, Any] | Refused]:
+    """Yield the chapters of a `.txt`, `.html`, `.epub` or `.pdf` book, or Refused.
 
-    Reasons: `not_a_book`, `too_large`, `wrong_charset`, `no_text`; `front_matter` and `apparatus` for what stands before and
-    around the chapters; those of `ingest.epub.chapters`.
+    A PDF may take `seconds` of processor time and have so many `pages`. Reasons: `not_a_book`, `too_large`, `wrong_charset`, `no_text`;
+    `front_matter` and `apparatus` for what stands before and around the chapters; those of `ingest.epub.chapters` and `ingest.pdf.texts`.
     """
     name = os.path.basename(path)
     kind = os.path.splitext(name)[1].lower()
     if kind == ".epub":
         yield from chapters(path, name)
-    elif kind != ".txt":
-        yield Refused(name, "not_a_book", "neither .txt nor .epub")
+    elif kind == ".pdf":
+        yield from read_book(path, name, seconds=seconds, pages=pages)
+    elif kind not in ENDINGS:
+        yield Refused(name, "not_a_book", "neither .txt, .html, .epub nor .pdf")
     elif os.path.getsize(path) > MAX_BYTES:
         yield Refused(name, "too_large", f"{os.path.getsize(path)} bytes")
     else:
@@ -39,18 +48,19 @@ def read(path: str) -> Iterator[dict[str, Any] | Refused]:
         except UnicodeError as error:
             yield Refused(name, "wrong_charset", str(error))
             return
-        yield from _text(text, name)
+        yield from _text(text, name) if kind == ".txt" else read_page(text, name)
 
 
 def _text(text: str, name: str) -> Iterator[dict[str, Any] | Refused]:
     book = unframe(text)
     found, lines = sections(book.text)
-    if not book.text.strip():
+    seen = vocabulary(lines)
+    if not any(line.strip() for line in lines):
         yield Refused(name, "no_text", "nothing between its START and its END")
     elif len(found) == 1:
-        yield from _whole(book, paragraphs(lines))
+        yield from _whole(book, paragraphs(lines, seen))
     else:
-        yield from _chapters(book, found, lines, name)
+        yield from _chapters(book, found, lines, seen, name)
 
 
 def _whole(book: Book, blocks: list[str]) -> Iterator[dict[str, Any]]:
@@ -58,10 +68,13 @@ def _whole(book: Book, blocks: list[str]) -> Iterator[dict[str, Any]]:
     pieces = parts(blocks) if sum(map(len, blocks)) > LONG_BOOK else [blocks]
     for number, piece in enumerate(pieces, 1):
         title = book.title or blocks[0][:80]
-        yield _document(book, f"part-{number}" if len(pieces) > 1 else "book", f"{title}, part {number} of {len(pieces)}" if len(pieces) > 1 else title, piece)
+        if len(pieces) == 1:
+            yield _document(book, "book", title, piece, 0)
+        else:
+            yield _document(book, f"part-{number}", f"{title}, part {number} of {len(pieces)}", piece, number - 1)
 
 
-def _chapters(book: Book, found: list[Section], lines: list[str], name: str) -> Iterator[dict[str, Any] | Refused]:
+def _chapters(book: Book, found: list[Section], lines: list[str], seen: Counter[str], name: str) -> Iterator[dict[str, Any] | Refused]:
     number = 0
     for section in found:
         size = sum(map(len, lines[section.start : section.end]))
@@ -71,24 +84,27 @@ def _chapters(book: Book, found: list[Section], lines: list[str], name: str) -> 
         elif APPARATUS.match(section.title):
             yield Refused(f"{name}#{section.title.lower()}", "apparatus", f"{section.title}: {size} characters")
         else:
-            number += 1
-            heading, blocks = _headed(section, lines)
+            heading, blocks = _headed(section, lines, seen)
             if blocks:
+                number += 1
                 title = f"{book.title}: {heading}" if book.title and heading else heading or book.title or name
-                yield _document(book, f"chapter-{number}", title, [f"# {heading}", *blocks] if heading else blocks)
+                yield _document(book, f"chapter-{number}", title, [f"# {heading}", *blocks] if heading else blocks, number - 1)
             else:
                 yield Refused(f"{name}#{section.title}", "no_text", "a heading with nothing under it")
 
 
-def _headed(section: Section, lines: list[str]) -> tuple[str, list[str]]:
+def _headed(section: Section, lines: list[str], seen: Counter[str]) -> tuple[str, list[str]]:
     """A section's whole heading (its part, itself, the chapter's name where that is the next line) and its paragraphs."""
-    blocks = paragraphs(section.body(lines))
+    blocks = paragraphs(section.body(lines), seen)
     named = len(blocks) > 1 and len(blocks[0]) < 80 and "\n" not in blocks[0] and (blocks[0].isupper() or (blocks[0].istitle() and blocks[0][-1].isalnum()))
     if section.kind == "chapter" and named and not LONE.match(blocks[0]):
         return f"{section.title}: {blocks[0]}", blocks[1:]
     return section.title, blocks
 
 
-def _document(book: Book, place: str, title: str, blocks: list[str]) -> dict[str, Any]:
+def _document(book: Book, place: str, title: str, blocks: list[str], position: int) -> dict[str, Any]:
     uri = f"https://www.gutenberg.org/ebooks/{book.number}#{place}" if book.number else None
-    return {"uri": uri, "member": place, "text": "\n\n".join(blocks), "title": title, "author": book.author, "content_type": "text/plain"}
+    return {
+        "uri": uri, "member": place, "text": "\n\n".join(blocks), "title": title, "author": book.author, "content_type": "text/plain",
+        "facts": {"work": work(book.author, book.main or book.title), "position": position},
+    }  # fmt: skip

@@ -1,41 +1,40 @@
 """EPUB: a zip with XHTML in it, read by ourselves: the chapters in the order of the spine, as text.
 
-What frames a book (cover, title page, imprint, contents, notes) is no chapter and is Refused as `apparatus`.
+What frames a book (cover, title page, imprint, contents, notes) is no chapter and is Refused as `apparatus`: by its type, by the
+landmarks of the book or its guide, or by its heading.
 """
 
-import datetime
-import posixpath
 import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote, urldefrag
 
 from lxml import etree
 
 from catalog.stage import Refused
-from ingest import licenses
 from ingest.archives import BROKEN, of_machine
-from ingest.markup import BREAK, Draft, parse, tag, words_of
+from ingest.markup import Draft, parse, tag, words_of
+from ingest.onepage import HEADING, Piece, part, pieces
+from ingest.package import Package, read_package
+from ingest.works import work
+from ingest.xhtml import HEADINGS, heading_of, too_deep, types_of, walk
 
 MAX_MEMBERS, MAX_MEMBER, MAX_WHOLE = 10_000, 32 << 20, 1 << 30
 MAX_RATIO = 200
 """How much a member above a megabyte may expand. Prose reaches 4."""
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-EPUB_TYPE = "{http://www.idpf.org/2007/ops}type"
-HREF = "{http://www.w3.org/1999/xlink}href"
 APPARATUS = {
     "cover", "titlepage", "halftitlepage", "halftitle", "imprint", "copyright-page", "colophon", "uncopyright", "toc", "landmarks", "page-list", "loi", "lot",
-    "index", "endnotes", "footnotes", "rearnotes", "dedication", "epigraph", "backlink", "other-credits", "seriespage", "errata",
+    "index", "endnotes", "footnotes", "rearnotes", "dedication", "epigraph", "backlink", "other-credits", "seriespage", "errata", "doc-cover", "doc-toc",
+    "doc-colophon", "doc-index", "doc-endnotes", "doc-dedication", "doc-epigraph", "doc-credits", "doc-pagelist", "doc-errata",
 }  # fmt: skip
-SKIP = ("script", "style", "nav", "head", "audio", "video", "iframe", "form", "object", "button")
-BLOCK = (
-    "p", "div", "section", "article", "aside", "blockquote", "ul", "ol", "dl", "li", "dt", "dd", "table", "tr", "figure", "figcaption", "hr", "pre",
-    "header", "footer", "h1", "h2", "h3", "h4", "h5", "h6", "hgroup", "main", "body", "center", "thead", "tbody", "tfoot",
-    "caption", "address", "details", "summary",
-)  # fmt: skip
-HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-GUTENBERG = re.compile(r"\bpg-?(?:header|footer|boilerplate)", re.I)
+FRAME = re.compile(
+    r"^(?:(?:table of )?contents|title ?page|copyright(?: page| notice)?|colophon|imprint|uncopyright|cover|list of (?:illustrations|tables|figures)"
+    r"|(?:foot|end)?notes|index|about the (?:author|publisher)|the full project gutenberg license|transcriber[’']?s notes?|inhalt(?:sverzeichnis)?|impressum"
+    r"|table des matières)\W*$",
+    re.I,
+)
+"""Headings of what frames a book, where its files do not say what they are: EPUB 2 has no types."""
 
 
 def chapters(path: str, name: str) -> Iterator[dict[str, Any] | Refused]:
@@ -75,145 +74,87 @@ def _member(book: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _chapters(book: zipfile.ZipFile, name: str) -> Iterator[dict[str, Any] | Refused]:
-    container = parse(_member(book, "META-INF/container.xml"))
-    rootfile = container.find(".//{*}rootfile")
-    if rootfile is None:
-        raise ValueError("META-INF/container.xml names no package")
-    package_path = rootfile.get("full-path", "")
-    package = parse(_member(book, package_path))
-    about = _about(package)
-    identifier = about.pop("identifier")
-    hidden = _encrypted(book)
-    for place, kind in _spine(package, posixpath.dirname(package_path)):
+    package = read_package(book, _member)
+    identifier = package.about.pop("identifier")
+    places = [place for place, _ in package.spine]
+    if places and package.hidden.issuperset(place for place in places if place in book.NameToInfo):
+        yield Refused(name, "encrypted", "META-INF/encryption.xml names all of its text")
+        return
+    number = 0
+    for place, in_order in package.spine:
         uri = f"{identifier or name}#{place}"
         if place.startswith(("/", "../")):
             yield Refused(uri, "unsafe_path", place)
-        elif place in hidden:
+        elif place in package.hidden:
             yield Refused(uri, "encrypted", "META-INF/encryption.xml names it")
         else:
-            yield _chapter(book, place, uri if identifier else None, kind, about, uri)
+            for found in _file(book, place, package, in_order, uri):
+                if isinstance(found, dict):
+                    found = {**found, "uri": f"{found['uri']}" if identifier else None, "facts": {**found["facts"], "position": number}}
+                    number += 1
+                yield found
 
 
-def _about(package: etree._Element) -> dict[str, Any]:
-    known = ("title", "creator", "rights", "date", "identifier")
-    said = {key: [words_of([found]) for found in package.findall(f".//{{*}}metadata/{{*}}{key}")] for key in known}
-    day = re.match(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", said["date"][0] if said["date"] else "")
-    try:
-        date = datetime.date(int(day[1]), int(day[2] or 1), int(day[3] or 1)) if day else None
-    except ValueError:
-        date = None
-    address = next((name for name in said["identifier"] if re.match(r"(?:url:)?https?://|urn:", name)), None)
-    return {
-        "book": said["title"][0] if said["title"] else None, "author": "; ".join(said["creator"]) or None, "date": date,
-        "license": licenses.of_statement(" ".join(said["rights"])), "identifier": address.removeprefix("url:") if address else None,
-    }  # fmt: skip
-
-
-def _spine(package: etree._Element, folder: str) -> Iterator[tuple[str, str]]:
-    """Yield (path in the zip, properties) of each item of the spine."""
-    items = {item.get("id"): item for item in package.findall(".//{*}manifest/{*}item")}
-    for reference in package.findall(".//{*}spine/{*}itemref"):
-        item = items.get(reference.get("idref"))
-        if item is not None and "html" in (item.get("media-type") or ""):
-            path = posixpath.normpath(posixpath.join(folder, unquote(urldefrag(item.get("href", ""))[0])))
-            yield path, "nav" if "nav" in (item.get("properties") or "").split() or reference.get("linear") == "no" else ""
-
-
-def _encrypted(book: zipfile.ZipFile) -> set[str]:
-    hidden = {member.filename for member in book.infolist() if member.flag_bits & 1}
-    if "META-INF/encryption.xml" in book.namelist():
-        hidden |= {unquote(found.get("URI", "")) for found in parse(_member(book, "META-INF/encryption.xml")).iterfind(".//{*}CipherReference")}
-    return hidden
-
-
-def _chapter(book: zipfile.ZipFile, place: str, uri: str | None, kind: str, about: dict[str, Any], name: str) -> dict[str, Any] | Refused:
-    """A chapter. What is wrong with one costs that one, unless it is the machine that fails."""
+def _file(book: zipfile.ZipFile, place: str, package: Package, in_order: bool, name: str) -> list[dict[str, Any] | Refused]:
+    """The chapters in a file of the spine. What is wrong with one costs that one, unless it is the machine that fails."""
     if place not in book.NameToInfo:
-        return Refused(name, "not_epub", f"the spine names {place}, which is not there")
+        return [Refused(name, "not_epub", f"the spine names {place}, which is not there")]
     try:
-        return _read(parse(_member(book, place), recover=True), place, uri, kind, about, name)
+        return _read(parse(_member(book, place), recover=True), place, package, in_order, name)
     except BROKEN as error:
         if of_machine(error):
             raise
         reason, _, detail = str(error).partition(": ")
-        return Refused(name, reason if reason in ("entities", "not_xml", "too_large") else "not_epub", detail or reason or type(error).__name__)
+        return [Refused(name, reason if reason in ("entities", "not_xml", "too_large") else "not_epub", detail or reason or type(error).__name__)]
 
 
-def _read(root: etree._Element, place: str, uri: str | None, kind: str, about: dict[str, Any], name: str) -> dict[str, Any] | Refused:
+def _read(root: etree._Element, place: str, package: Package, in_order: bool, name: str) -> list[dict[str, Any] | Refused]:
     body = root.find(".//{*}body")
     if body is None:
-        return Refused(name, "not_xml", "no body")
-    types = {word for element in [body, *body] for word in (element.get(EPUB_TYPE) or element.get("type") or "").split()}
-    if kind == "nav" or types & APPARATUS:
-        return Refused(name, "apparatus", " ".join(sorted(types & APPARATUS)) or "not in reading order")
+        return [Refused(name, "not_xml", "no body")]
+    if too_deep(body):
+        return [Refused(name, "too_deep", "elements within elements")]
+    framed = _frames(body) | (package.kinds.get(place, set()) & APPARATUS)
+    if framed or not in_order:
+        return [Refused(name, "apparatus", " ".join(sorted(framed)) or "not in reading order")]
     draft = Draft()
-    _walk(body, draft, name.rpartition("#")[0], place)
+    walk(body, draft, name.rpartition("#")[0], place)
     text, media = draft.finish()
     if not text:
-        return Refused(name, "no_text", place)
-    heading = next((said for e in body.iter() if tag(e) in ("hgroup", *HEADINGS) and (said := _heading(e))), None) or words_of(root.findall(".//{*}title"))
-    title = f"{about['book']}: {heading}" if about["book"] and heading and heading != about["book"] else heading or about["book"]
-    return {
-        "uri": uri, "member": place, "text": text, "media": media, "title": title, "author": about["author"], "date": about["date"],
-        "license": about["license"], "content_type": "application/epub+zip",
-    }  # fmt: skip
+        return [Refused(name, "no_text", place)]
+    named = package.named.get(place, [])
+    heading = next((said for e in body.iter() if tag(e) in ("hgroup", *HEADINGS) and (said := heading_of(e))), None)
+    heading = heading or (named[0] if named else None) or words_of(root.findall(".//{*}title"))
+    if FRAME.match(heading or "") and len(text) < 8000:
+        return [Refused(name, "apparatus", heading)]
+    about = package.about
+    if len(named) > 1 and len(inner := pieces(text, topmost=True)) > 1:    # a file that the contents cut into chapters: EPUB 2 cuts files by their size
+        return list(_pieces(inner, text, media, place, about, name))
+    return [_chapter(text, media, heading, place, about, name)]
 
 
-def _heading(element: etree._Element) -> str:
-    """A heading in one line; a group of them, such as a number over a title, with colons."""
-    return ": ".join(said for e in element if (said := words_of([e]))) if tag(element) == "hgroup" else words_of([element])
+def _frames(body: etree._Element) -> set[str]:
+    """What a file is by its body's type, or by that of all that stands in the body."""
+    own, inside = types_of(body) | {body.get("type") or ""}, [types_of(child) | {child.get("type") or ""} for child in body if tag(child)]
+    return (own & APPARATUS) or (set().union(*inside) & APPARATUS if inside and all(types & APPARATUS for types in inside) else set())
 
 
-def _walk(element: etree._Element, draft: Draft, book: str, place: str) -> None:
-    """Add an element's blocks; text that stands beside blocks is a block of its own."""
-    text = element.text or ""
-    for child in element:
-        kind = tag(child)
-        if kind in SKIP or GUTENBERG.search(f"{child.get('id')} {child.get('class')}"):
-            pass
-        elif kind in BLOCK:
-            draft.block(text)
-            text = ""
-            _block(child, kind, draft, book, place)
+def _pieces(inner: list[Piece], text: str, media: list[dict[str, Any]], place: str, about: dict[str, Any], name: str) -> Iterator[dict[str, Any] | Refused]:
+    for number, piece in enumerate(inner, 1):
+        if FRAME.match(piece.title) and piece.end - piece.start < 8000:
+            yield Refused(f"{name}/{number}", "apparatus", piece.title)
+            continue
+        said, left_out = part(text, media, piece)
+        if said and HEADING.sub("", said).strip():
+            yield _chapter(said, left_out, piece.title, f"{place}/{number}", about, f"{name}/{number}")
         else:
-            text += _inline(child, draft, book, place)
-        text += child.tail or ""
-    draft.block(text)
+            yield Refused(f"{name}/{number}", "no_text", piece.title)
 
 
-def _block(element: etree._Element, kind: str, draft: Draft, book: str, place: str) -> None:
-    if kind in HEADINGS:
-        draft.block("".join(_inline_parts(element, draft, book, place)), "#" * int(kind[1]) + " ")
-    elif kind == "hgroup":
-        level = next((tag(e)[1] for e in element.iter() if tag(e) in HEADINGS), "2")
-        draft.block(_heading(element), "#" * int(level) + " ")
-    elif kind == "li":
-        inner = Draft()
-        _walk(element, inner, book, place)
-        draft.take(inner, "- ")
-    elif kind == "tr":
-        draft.block("| " + " | ".join(words_of([cell]) for cell in element) + " |")
-    elif kind == "pre":
-        draft.block(BREAK.join("".join(element.itertext()).split("\n")))
-    elif kind != "hr":
-        _walk(element, draft, book, place)
-
-
-def _inline_parts(element: etree._Element, draft: Draft, book: str, place: str) -> Iterator[str]:
-    yield element.text or ""
-    for child in element:
-        yield _inline(child, draft, book, place)
-        yield child.tail or ""
-
-
-def _inline(element: etree._Element, draft: Draft, book: str, place: str) -> str:
-    kind = tag(element)
-    if kind in ("img", "image", "svg"):
-        link = next((found for e in element.iter() if (found := e.get("src") or e.get(HREF))), None)
-        where = posixpath.normpath(posixpath.join(posixpath.dirname(place), link)) if link else None
-        return draft.leave_out(element, "image/*", f"{book}#{where}" if where else None)
-    if kind == "br":
-        return BREAK
-    if kind in SKIP or "noteref" in (element.get(EPUB_TYPE) or "") or element.get("role") == "doc-noteref":
-        return ""
-    return "".join(_inline_parts(element, draft, book, place))
+def _chapter(text: str, media: list[dict[str, Any]], heading: str | None, place: str, about: dict[str, Any], uri: str) -> dict[str, Any]:
+    book = about["book"]
+    return {
+        "uri": uri, "member": place, "text": text, "media": media, "title": f"{book}: {heading}" if book and heading and heading != book else heading or book,
+        "author": about["author"], "date": about["date"], "license": about["license"], "lang": about["lang"], "content_type": "application/epub+zip",
+        "facts": {"work": work(about["author"], book)},
+    }  # fmt: skip

@@ -79,9 +79,10 @@ class Draft:
         else:
             self._hold(text.replace(" ", ""))
 
-    def leave_out(self, element: etree._Element, mime: str, uri: str | None = None) -> str:
-        """Note that `element` is not in the text. Returns what must stand in its place."""
-        sha = hashlib.sha256(etree.tostring(element, with_tail=False)).hexdigest()
+    def leave_out(self, element: etree._Element | str, mime: str, uri: str | None = None) -> str:
+        """Note that `element`, or a stretch of a source, is not in the text. Returns what must stand in its place."""
+        said = element.encode("utf-8", "surrogatepass") if isinstance(element, str) else etree.tostring(element, with_tail=False)
+        sha = hashlib.sha256(said).hexdigest()
         self._left_out.append({"uri": uri, "sha": sha, "mime": mime})
         return PLACE
 
@@ -115,7 +116,7 @@ class Draft:
 def flat(text: str) -> str:
     """One line with single spaces; a place takes the space after it along, so that none is doubled."""
     text = " ".join(text.translate(UNSEEN).split())
-    return re.sub(rf" ((?:{PLACE} ?)+)", lambda found: " " + found[1].replace(" ", ""), text) if PLACE in text else text
+    return re.sub(rf"(^| )((?:{PLACE} ?)+)", lambda found: found[1] + found[2].replace(" ", ""), text) if PLACE in text else text
 
 
 def words_of(elements: Iterable[etree._Element]) -> str:

@@ -1,11 +1,13 @@
-"""Scholarly papers as JATS (PLOS, PubMed Central): title, abstract, sections and paragraphs, with headings.
+"""Scholarly papers: JATS (PLOS, PubMed Central) here; TEI, LaTeX, PDF and text from a PDF by modules of their own.
 
-Formulae become text where the paper carries them as MathML or TeX. Tables, figures, references, supplements and what stands
-behind the body are left out, each with its place in `media`.
+Title, abstract, sections and paragraphs, with headings; `facts.doi` and `facts.venue` where the paper states them. Formulae become
+text where the paper carries them as MathML or TeX. Tables, figures, references, supplements and what stands behind the body are left
+out, each with its place in `media`.
 """
 
 import datetime
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +15,16 @@ from lxml import etree
 
 from catalog.stage import Refused, source
 from ingest import licenses
+from ingest.bundles import bundle_of, main_of, source_of
+from ingest.charset import decode
 from ingest.formula import formula
+from ingest.latex import paper_of as latex_of
+from ingest.macros import tokens_of
 from ingest.markup import MAX_BYTES, Draft, parse, tag, words_of
+from ingest.pdf import texts
+from ingest.printed import DOI, left_out, licence_of, paper_of
+from ingest.repaired import repaired
+from ingest.tei import tei_paper
 
 CUT = {
     "fig": "figure", "fig-group": "figure", "table-wrap": "table", "table-wrap-group": "table", "table": "table", "ref-list": "references", "media": "media",
@@ -25,16 +35,36 @@ CUT = {
 """What is left out, and what `media.mime` calls it: application/x-jats-<name>."""
 SKIP = ("label", "object-id", "alt-title", "trans-title", "sec-meta", "kwd-group")
 BLOCKS = ("list", "disp-formula", "disp-quote", "disp-formula-group", "boxed-text", "def-list", "preformat", "verse-group")
+SOURCES = (".tex", ".ltx", ".gz", ".tgz", ".tar")
+LATEX_REASONS = ("corrupt_archive", "too_large", "not_latex", "wrong_charset")
+ARXIV_FILE = re.compile(r"\d{4}\.\d{4,5}(?:v\d{1,2})?")
 HREF = "{http://www.w3.org/1999/xlink}href"
 
 
-@source(version=1)
-def read(path: str) -> Iterator[dict[str, Any] | Refused]:
-    """Yield the paper in a JATS file, at `https://doi.org/<doi>`; or Refused: `too_large`, `entities`, `not_xml`, `not_jats`, `no_text`."""
+@source(version=2)
+def read(path: str, *, seconds: float = 60.0, pages: int = 500) -> Iterator[dict[str, Any] | Refused]:
+    """Yield the papers in a file: JATS or TEI `.xml`, LaTeX (`.tex`, `.gz`, `.tar.gz`, `.tar`), `.pdf`, or `.txt` that came out of a PDF; or Refused.
+
+    The address is `https://doi.org/<doi>` where the paper states it, or arXiv's. A PDF may take `seconds` of processor time and have so
+    many `pages`. Reasons: `too_large`, `entities`, `not_xml`, `not_jats`, `no_text`, `wrong_charset`, `not_latex`, `corrupt_archive`,
+    `unsafe_path`, and those of `ingest.pdf.texts`.
+    """
     name = os.path.basename(path)
-    if os.path.getsize(path) > MAX_BYTES:
+    kind = name.lower()
+    if kind.endswith(".pdf"):
+        found = texts(path, seconds=seconds, pages=pages)
+        yield found if isinstance(found, Refused) else paper_of(found, name)
+    elif kind.endswith(SOURCES):
+        yield from _latex(path, name)
+    elif os.path.getsize(path) > MAX_BYTES:
         yield Refused(name, "too_large", f"{os.path.getsize(path)} bytes")
-        return
+    elif kind.endswith(".txt"):
+        yield _plain(path, name)
+    else:
+        yield from _xml(path, name)
+
+
+def _xml(path: str, name: str) -> Iterator[dict[str, Any] | Refused]:
     with open(path, "rb") as file:
         data = file.read()
     try:
@@ -43,11 +73,69 @@ def read(path: str) -> Iterator[dict[str, Any] | Refused]:
         reason, _, detail = str(error).partition(": ")
         yield Refused(name, reason, detail)
         return
+    if tag(root) in ("TEI", "teiCorpus"):
+        found = [root] if tag(root) == "TEI" else [e for e in root if tag(e) == "TEI"]
+        for number, paper in enumerate(found):
+            yield tei_paper(paper, name if len(found) == 1 else f"{name}#{number}")
+        return
     articles = [root] if tag(root) == "article" else [e for e in root.iter() if tag(e) == "article"]
     if not articles:
         yield Refused(name, "not_jats", f"the root is {tag(root)}")
     for number, article in enumerate(articles):
         yield _paper(article, name if len(articles) == 1 else f"{name}#{number}")
+
+
+def _latex(path: str, name: str) -> Iterator[dict[str, Any] | Refused]:
+    """The paper of a LaTeX source; what of its bundle could not be read is refused beside it."""
+    try:
+        bundle = bundle_of(path)
+        main = main_of(bundle)
+        source, keys = source_of(bundle, main) if main is not None else ("", [])
+    except ValueError as error:
+        reason, _, detail = str(error).partition(": ")
+        yield Refused(name, reason if reason in LATEX_REASONS else "not_latex", detail or reason)
+        return
+    for place, reason, detail in bundle.refused:
+        yield Refused(f"{name}#{place}", reason, detail)
+    if main is None or "\\" not in source:
+        yield Refused(name, "not_latex", "no file with a document in it")
+        return
+    try:
+        paper, text, media = latex_of(source, keys)
+    except ValueError as error:
+        reason, _, detail = str(error).partition(": ")
+        yield Refused(name, reason, detail)
+        return
+    number = ARXIV_FILE.match(name)
+    doi = DOI.search(paper.said.get("doi", "") or paper.said.get("acmDOI", ""))
+    uri = f"https://doi.org/{doi[1]}" if doi else f"https://arxiv.org/abs/{number[0]}" if number else None
+    if not any(block and not block.startswith("#") for block in text.split("\n\n")):
+        yield Refused(uri or name, "no_text", "headings alone")
+        return
+    venue = next((said for key in ("journal", "acmJournal", "conference") if (said := paper.inline(tokens_of(paper.said.get(key, "")), 1))), None)
+    yield {
+        "uri": uri, "text": text, "media": media, "title": paper.title, "author": paper.authors(), "date": None,
+        "license": licenses.of_link(source), "content_type": "application/x-tex", "facts": {"doi": doi[1] if doi else None, "venue": venue},
+    }  # fmt: skip
+
+
+def _plain(path: str, name: str) -> dict[str, Any] | Refused:
+    """Text that another tool took out of a PDF."""
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        said, _ = decode(data)
+    except UnicodeError as error:
+        return Refused(name, "wrong_charset", str(error))
+    found = repaired(said)
+    if not found.text.strip():
+        return Refused(name, "no_text", "no text but references")
+    media = [] if found.place < 0 else [left_out(found.references, "application/x-text-references", found.place)]
+    doi = DOI.search(said[:10_000])
+    return {
+        "uri": f"https://doi.org/{doi[1].rstrip('.,;)')}" if doi else None, "text": found.text, "media": media, "title": None, "author": None, "date": None,
+        "license": licence_of(said[:10_000]), "content_type": "text/plain", "facts": {"doi": doi[1].rstrip(".,;)") if doi else None, "venue": None},
+    }  # fmt: skip
 
 
 def _paper(article: etree._Element, name: str) -> dict[str, Any] | Refused:
@@ -74,6 +162,7 @@ def _paper(article: etree._Element, name: str) -> dict[str, Any] | Refused:
     return {
         "uri": uri, "text": text, "media": media, "title": title, "author": _authors(article), "date": _date(article),
         "license": _license(article), "content_type": "application/jats+xml",
+        "facts": {"doi": doi, "venue": _first(article, "./{*}front/{*}journal-meta//{*}journal-title")},
     }  # fmt: skip
 
 

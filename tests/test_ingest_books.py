@@ -227,7 +227,8 @@ def test_the_old_frame_of_a_gutenberg_text_is_its_small_print() -> None:
 
 
 def test_what_is_no_book(tmp_path: Path) -> None:
-    for name, content, reason in (("a.pdf", b"%PDF", "not_a_book"), ("a.txt", bytes(range(128, 256)) * 50, "wrong_charset"), ("b.txt", b"  \n ", "no_text")):
+    wrong = (("a.doc", b"\xd0\xcf", "not_a_book"), ("a.txt", bytes(range(128, 256)) * 50, "wrong_charset"), ("b.txt", b"  \n ", "no_text"))
+    for name, content, reason in wrong:
         (tmp_path / name).write_bytes(content)
         assert split(tmp_path / name) == ([], [reason])
 
