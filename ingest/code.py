@@ -37,9 +37,9 @@ def read(path: str, *, max_bytes: int = 1_048_576, also: list[str] | None = None
     `bare_repository`, `bundle`, `git_failed`. Raises InputError for a kind of text that is not known.
     """
     texts = tuple(also or ())
-    for kind in texts:
-        if kind not in TEXTS:
-            raise InputError(f"also: {kind!r}{near(kind, TEXTS)}")
+    for name in texts:
+        if name not in TEXTS:
+            raise InputError(f"also: {name!r}{near(str(name), TEXTS)}")
     repository = checkout.look(path)
     if isinstance(repository, Refused):
         yield repository
@@ -51,8 +51,8 @@ def read(path: str, *, max_bytes: int = 1_048_576, also: list[str] | None = None
         if isinstance(found, dict):
             license = of_header(found["text"]) or told.license(place)
             kind = nature(place, found["text"], found["content_type"])
-            found["license"] = license
-            found["facts"] = {"package": told.purl, "version": told.version or None, "nature": kind, "terms": terms(license), "position": order.get(place)}
+            facts = {"package": told.purl, "version": told.version or None, "nature": kind, "terms": terms(license), "position": order.get(place)}
+            found.update(license=license, facts=facts)
         yield found
     if repository is not None and repository.problem:
         yield Refused(told.address, "git_failed", repository.problem)
@@ -79,8 +79,8 @@ def _survey(path: str, repository: checkout.Checkout | None, also: tuple[str, ..
                 files[member.path] = (kind, ())
         elif kind is not None or _nameless(member.path):
             head = (member.read(HEAD) or b"").decode("utf-8", "replace")
-            if kind := kind or interpreted(head):
-                files[member.path] = (kind, mentions(head, kind))
+            if told_by := kind or interpreted(head):
+                files[member.path] = (told_by, mentions(head, told_by))
     top = names.pop() if len(names) == 1 and is_archive(path) else ""
     told = package({name.removeprefix(top): text for name, text in read.items()}, path)
     if repository is not None:

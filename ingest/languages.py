@@ -14,15 +14,19 @@ TYPES = {
     "batch": "bat cmd", "groovy": "groovy gradle", "cmake": "cmake", "makefile": "mk mak", "protobuf": "proto", "thrift": "thrift",
     "graphql": "graphql gql", "cython": "pxi", "solidity": "sol", "glsl": "glsl vert frag", "tcl": "tcl", "awk": "awk", "vim": "vim", "nix": "nix",
     "terraform": "tf", "css": "css scss sass less", "html": "html htm", "vue": "vue", "svelte": "svelte", "jinja": "j2 jinja jinja2", "bison": "y yy",
-    "flex": "l ll", "prolog": "prolog yap", "raku": "raku rakumod p6 pm6", "matlab": "mlx", "coq": "coq", "opencl": "opencl", "puppet": "puppet", "crystal": "cr",
-    "gdscript": "gd", "wgsl": "wgsl", "hcl": "hcl", "starlark": "bzl star", "elm": "elm", "purescript": "purs", "racket": "rktl", "smalltalk": "smalltalk", "vala": "vala",
+    "flex": "l ll", "prolog": "prolog yap", "raku": "raku rakumod p6 pm6", "matlab": "mlx", "coq": "coq", "opencl": "opencl", "puppet": "puppet",
+    "crystal": "cr",
+    "gdscript": "gd", "wgsl": "wgsl", "hcl": "hcl", "starlark": "bzl star", "elm": "elm", "purescript": "purs", "racket": "rktl", "smalltalk": "smalltalk",
+    "vala": "vala",
     "coffeescript": "coffee", "stylus": "styl", "apl": "apl dyalog", "forth": "fth 4th forth", "lean": "lean", "agda": "agda", "idris": "idr", "move": "move",
 }  # fmt: skip
 BY_END = {end: f"text/x-{name}" for name, ends in TYPES.items() for end in ends.split()}
 BY_NAME = {
     "makefile": "text/x-makefile", "gnumakefile": "text/x-makefile", "cmakelists.txt": "text/x-cmake", "dockerfile": "text/x-dockerfile",
-    "rakefile": "text/x-ruby", "vagrantfile": "text/x-ruby", "podfile": "text/x-ruby", "meson.build": "text/x-meson", "justfile": "text/x-just", "build": "text/x-starlark",
-    "workspace": "text/x-starlark", "sconscript": "text/x-python", "makefile.am": "text/x-makefile", "makefile.in": "text/x-makefile", "configure.ac": "text/x-m4",
+    "rakefile": "text/x-ruby", "vagrantfile": "text/x-ruby", "podfile": "text/x-ruby", "meson.build": "text/x-meson", "justfile": "text/x-just",
+    "build": "text/x-starlark",
+    "workspace": "text/x-starlark", "sconscript": "text/x-python", "makefile.am": "text/x-makefile", "makefile.in": "text/x-makefile",
+    "configure.ac": "text/x-m4",
     "gemfile": "text/x-ruby", "sconstruct": "text/x-python", "build.bazel": "text/x-starlark", "jenkinsfile": "text/x-groovy",
 }  # fmt: skip
 
@@ -32,16 +36,22 @@ TEXTS = {"markdown": "md markdown", "rst": "rst", "json": "json", "yaml": "yaml 
 TEXT_BY_END = {end: f"text/x-{name}" for name, ends in TEXTS.items() for end in ends.split()}
 SHARED = {end: f"text/x-{default}" if default else "" for end, (default, _) in CHOICES.items()}
 INTERPRETERS = {
-    "python": "python", "pypy": "python", "node": "javascript", "nodejs": "javascript", "deno": "typescript", "bun": "javascript", "ts-node": "typescript", "tsx": "typescript",
-    "sh": "sh", "bash": "sh", "dash": "sh", "ksh": "sh", "zsh": "sh", "ash": "sh", "fish": "fish", "perl": "perl", "raku": "raku", "ruby": "ruby", "jruby": "ruby", "php": "php",
-    "lua": "lua", "luajit": "lua", "awk": "awk", "gawk": "awk", "mawk": "awk", "sed": "sed", "tclsh": "tcl", "wish": "tcl", "rscript": "r", "julia": "julia", "groovy": "groovy",
-    "scala": "scala", "swipl": "prolog", "escript": "erlang", "elixir": "elixir", "runghc": "haskell", "runhaskell": "haskell", "ocaml": "ocaml", "make": "makefile",
-    "pwsh": "powershell", "guile": "scheme", "racket": "scheme", "sbcl": "lisp", "clojure": "clojure", "emacs": "emacs-lisp", "osascript": "applescript", "nu": "nushell",
+    "python": "python", "pypy": "python", "node": "javascript", "nodejs": "javascript", "deno": "typescript", "bun": "javascript", "ts-node": "typescript",
+    "tsx": "typescript",
+    "sh": "sh", "bash": "sh", "dash": "sh", "ksh": "sh", "zsh": "sh", "ash": "sh", "fish": "fish", "perl": "perl", "raku": "raku", "ruby": "ruby",
+    "jruby": "ruby", "php": "php",
+    "lua": "lua", "luajit": "lua", "awk": "awk", "gawk": "awk", "mawk": "awk", "sed": "sed", "tclsh": "tcl", "wish": "tcl", "rscript": "r", "julia": "julia",
+    "groovy": "groovy",
+    "scala": "scala", "swipl": "prolog", "escript": "erlang", "elixir": "elixir", "runghc": "haskell", "runhaskell": "haskell", "ocaml": "ocaml",
+    "make": "makefile",
+    "pwsh": "powershell", "guile": "scheme", "racket": "scheme", "sbcl": "lisp", "clojure": "clojure", "emacs": "emacs-lisp", "osascript": "applescript",
+    "nu": "nushell",
 }  # fmt: skip
 SHEBANG = re.compile(r"#![ \t]*(?:\S*/)?(?:env[ \t]+(?:-\S+[ \t]+|\w+=\S*[ \t]+)*(?:\S*/)?)?([A-Za-z][A-Za-z_-]*)")
 EXEC = re.compile(r"^exec[ \t]+(tclsh|wish|perl|python|ruby|guile|node)", re.M)
 MODE = re.compile(r"-\*-[ \t]*(?:mode:[ \t]*)?([\w+#-]{1,20})[ \t]*(?:;[^\n]{0,100})?-\*-", re.I)
-MODES = {"c++": "c++", "c": "c", "objc": "objective-c", "octave": "matlab", "prolog": "prolog", "perl": "perl", "cperl": "perl", "coq": "coq", "verilog": "verilog"}
+MODES = {"c++": "c++", "c": "c", "objc": "objective-c", "octave": "matlab", "prolog": "prolog", "perl": "perl", "cperl": "perl", "coq": "coq",
+    "verilog": "verilog"}
 
 
 def content_type(path: str, also: tuple[str, ...] = ()) -> str | None:

@@ -1,9 +1,9 @@
 """The order of a repository's files: what is imported stands before what imports it.
 
-A model that reads a repository's files in this order has read what a file uses (DeepSeek-Coder, Guo et al. 2024, section 2.2, sorts
-so). Imports are found by patterns, and resolved among the files of the tree alone. Files are visited by the depth of their folder, then
-by path, a README at the top before all; a file comes after all that it imports. In a circle the file that is met first comes last. What does not import, or is of a
-language that is not listed here, keeps its place by depth and path.
+A model that reads a repository's files in this order has read what a file uses (DeepSeek-Coder, Guo et al. 2024, section 2.2, sorts so). Imports are
+found by patterns, and resolved among the files of the tree alone. Files are visited by the depth of their folder, then by path, a README at the top
+before all; a file comes after all that it imports. In a circle the file that is met first comes last. What does not import, or is of a language that
+is not listed here, keeps its place by depth and path.
 """
 
 import posixpath
@@ -20,11 +20,12 @@ ALIKE = 256
 HEAD = 65_536
 """Bytes of a file in which imports are looked for."""
 
-PYTHON = re.compile(r"^[ \t]*(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(?:\(([^)]{0,4000})|([^\n#;]{1,1000}))|import[ \t]+([\w., \t]{1,1000}))", re.M)
+# Python's imports in functions and under TYPE_CHECKING are there to break circles: those at the margin alone count.
+PYTHON = re.compile(r"^(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(?:\(([^)]{0,4000})|([^\n#;]{1,1000}))|import[ \t]+([\w., \t]{1,1000}))", re.M)
 SCRIPT = re.compile(r"""(?:\bfrom|\bimport|\brequire[ \t]*\(|\bimport[ \t]*\()\s{0,20}["'](\.{1,2}(?:/[^"'\n]{0,300})?)["']""")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*(?:include|import)[ \t]*([<"])([^>"\n]{1,300})[>"]', re.M)
 JAVA = re.compile(r"^[ \t]*import[ \t]+(?:static[ \t]+)?([\w.]{3,300})", re.M)
-GO = re.compile(r'^\s*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?"([\w./~-]{2,300})"[ \t]*$', re.M)
+GO = re.compile(r'^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?"([\w./~-]{2,300})"[ \t]*$', re.M)
 RUST = re.compile(r"^[ \t]*(?:pub(?:\([^)\n]{1,40}\))?[ \t]+)?(?:mod[ \t]+(\w+)[ \t]*;|use[ \t]+((?:crate|self|super)(?:::\w+){1,20}))", re.M)
 RUBY = re.compile(r"""^[ \t]*require(_relative)?[ \t(]+["']([\w./-]{1,300})["']""", re.M)
 PHP = re.compile(r"^use[ \t]+(?:function[ \t]+|const[ \t]+)?([\w\\]{3,300})", re.M)
@@ -158,7 +159,8 @@ FINDERS: dict[str, tuple[re.Pattern[str], Finder]] = {
     "text/x-python": (PYTHON, _python), "text/x-javascript": (SCRIPT, _script), "text/x-typescript": (SCRIPT, _script), "text/x-vue": (SCRIPT, _script),
     "text/x-svelte": (SCRIPT, _script), "text/x-c": (INCLUDE, _include), "text/x-c++": (INCLUDE, _include), "text/x-objective-c": (INCLUDE, _include),
     "text/x-java": (JAVA, _java), "text/x-kotlin": (JAVA, _java), "text/x-scala": (JAVA, _java), "text/x-go": (GO, _go), "text/x-rust": (RUST, _rust),
-    "text/x-ruby": (RUBY, _ruby), "text/x-php": (PHP, _named("\\", ".php")), "text/x-perl": (PERL, _named("::", ".pm")), "text/x-lua": (LUA, _named(".", ".lua")),
+    "text/x-ruby": (RUBY, _ruby), "text/x-php": (PHP, _named("\\", ".php")), "text/x-perl": (PERL, _named("::", ".pm")),
+    "text/x-lua": (LUA, _named(".", ".lua")),
 }  # fmt: skip
 
 

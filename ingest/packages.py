@@ -19,17 +19,20 @@ from ingest.archives import stem
 from ingest.spdx import named
 from ingest.wordings import of_text
 
-LICENSE_FILE = re.compile(r"^(?:un)?licen[cs]es?(?:[._-][\w. -]+)?$|^copying(?:[._-][\w.-]+)?$|^(?:mit|bsd|apache|gpl|lgpl)-licen[cs]e(?:\.\w+)?$|^copyright(?:\.\w+)?$", re.I)
+LICENSE_FILE = re.compile(r"^(?:un)?licen[cs]es?(?:[._-][\w. -]+)?$|^copying(?:[._-][\w.-]+)?$|^(?:mit|bsd|apache|gpl|lgpl)-licen[cs]e(?:\.\w+)?$"
+    r"|^copyright(?:\.\w+)?$", re.I)
 SOURCES = re.compile(r"\.(?:py|pyi|js|mjs|ts|tsx|java|go|rs|rb|c|h|cc|cpp|hpp|php|html|json|cs|pl|pm)$", re.I)
 """`license.py` is a program, not a licence."""
-METADATA = re.compile(r"^(?:PKG-INFO|METADATA|pyproject\.toml|package\.json|Cargo\.toml|composer\.json|META\.json|DESCRIPTION|go\.mod|[\w.-]+\.gemspec|setup\.cfg|pom\.xml)$")
+METADATA = re.compile(r"^(?:PKG-INFO|METADATA|pyproject\.toml|package\.json|Cargo\.toml|composer\.json|META\.json|DESCRIPTION|go\.mod"
+    r"|[\w.-]+\.gemspec|setup\.cfg|pom\.xml)$")
 SPREAD = re.compile(r"(?:^|/)(?:[^/]+\.(?:dist-info|egg-info)(?:/licen[cs]es)?|debian|usr/share/doc/[^/]+)$")
 """Folders whose licence files are the whole tree's."""
 VERSIONED = re.compile(r"^(.+?)-v?(\d+\.[\w.+!~]*(?:-\d[\w.+~]*)?|\d[\w.+!]*)(?:-(?:py\d|cp\d).*)?$")
 NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Halves of surrogate pairs that stand for no byte of a file's name, as the others do (PEP 383)."""
 ORDER = (
-    "PKG-INFO", "METADATA", "pyproject.toml", "package.json", "Cargo.toml", "composer.json", "META.json", "DESCRIPTION", "go.mod", ".gemspec", "setup.cfg", "pom.xml",
+    "PKG-INFO", "METADATA", "pyproject.toml", "package.json", "Cargo.toml", "composer.json", "META.json", "DESCRIPTION", "go.mod", ".gemspec", "setup.cfg",
+    "pom.xml",
 )  # fmt: skip
 CHOICE = re.compile(r"licen[cs]e[._-](?:mit|apache|bsd|unlicense|zlib|isc|0bsd|boost)|(?:mit|apache|bsd|unlicense)[._-]licen[cs]e|^unlicense$", re.I)
 
@@ -181,7 +184,8 @@ def _lines(name: str, text: str) -> Said | None:
     if name == "go.mod":
         return Said("golang", first(r"^module[ \t]+\"?([^\s\"]+)"), "", None)
     if name.endswith(".gemspec"):
-        return Said("gem", first(r"\.name\s*=\s*[\"']([\w.-]+)[\"']"), first(r"\.version\s*=\s*[\"']([\w.-]+)[\"']"), named(first(r"\.licen[cs]es?\s*=\s*\[?[\"']([^\"']+)")))
+        return Said("gem", first(r"\.name\s*=\s*[\"']([\w.-]+)[\"']"), first(r"\.version\s*=\s*[\"']([\w.-]+)[\"']"),
+            named(first(r"\.licen[cs]es?\s*=\s*\[?[\"']([^\"']+)")))
     if name == "setup.cfg":
         found = Said("pypi", first(r"^name[ \t]*=[ \t]*(\S+)"), first(r"^version[ \t]*=[ \t]*(\d\S*)"), named(first(r"^license[ \t]*=[ \t]*(.+)")))
         return found if found.name else None

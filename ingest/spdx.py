@@ -33,23 +33,28 @@ NAMES = {
     "bsd": "BSD-3-Clause", "bsd3": "BSD-3-Clause", "new bsd": "BSD-3-Clause", "modified bsd": "BSD-3-Clause", "revised bsd": "BSD-3-Clause",
     "3-clause bsd": "BSD-3-Clause", "bsd 3-clause": "BSD-3-Clause", "bsd 3 clause": "BSD-3-Clause", "three clause bsd": "BSD-3-Clause", "bsd-3": "BSD-3-Clause",
     "simplified bsd": "BSD-2-Clause", "2-clause bsd": "BSD-2-Clause", "bsd 2-clause": "BSD-2-Clause", "bsd 2 clause": "BSD-2-Clause", "freebsd": "BSD-2-Clause",
-    "bsd-2": "BSD-2-Clause", "expat": "MIT", "expat/mit": "MIT", "mit/expat": "MIT", "mit/x11": "MIT", "the mit": "MIT", "x11": "X11", "iscl": "ISC", "isc (iscl)": "ISC",
+    "bsd-2": "BSD-2-Clause", "expat": "MIT", "expat/mit": "MIT", "mit/expat": "MIT", "mit/x11": "MIT", "the mit": "MIT", "x11": "X11", "iscl": "ISC",
+    "isc (iscl)": "ISC",
     "mpl": "MPL-2.0", "mpl-2": "MPL-2.0", "mozilla public": "MPL-2.0", "mozilla public 2.0 (mpl 2.0)": "MPL-2.0", "mozilla public 1.1 (mpl 1.1)": "MPL-1.1",
     "psf": "PSF-2.0", "psfl": "PSF-2.0", "python software foundation": "PSF-2.0", "python": "PSF-2.0", "boost software": "BSL-1.0", "boost": "BSL-1.0",
-    "boost software 1.0 (bsl-1.0)": "BSL-1.0", "zpl": "ZPL-2.1", "zpl 2.1": "ZPL-2.1", "zope public": "ZPL-2.1", "zlib/libpng": "Zlib", "the unlicense (unlicense)": "Unlicense",
+    "boost software 1.0 (bsl-1.0)": "BSL-1.0", "zpl": "ZPL-2.1", "zpl 2.1": "ZPL-2.1", "zope public": "ZPL-2.1", "zlib/libpng": "Zlib",
+    "the unlicense (unlicense)": "Unlicense",
     "the unlicense": "Unlicense", "cc0": "CC0-1.0", "cc0 1.0": "CC0-1.0", "cc0 1.0 universal (cc0 1.0) public domain dedication": "CC0-1.0",
     "public domain": "public-domain", "academic free (afl)": "AFL-3.0", "eclipse public 2.0 (epl-2.0)": "EPL-2.0", "eclipse public 1.0 (epl-1.0)": "EPL-1.0",
     "historical permission notice and disclaimer (hpnd)": "HPND", "university of illinois/ncsa open source": "NCSA", "mit no attribution (mit-0)": "MIT-0",
-    "artistic": "Artistic-1.0-Perl", "artistic 2.0": "Artistic-2.0", "artistic_2": "Artistic-2.0", "artistic-2": "Artistic-2.0", "artistic_1": "Artistic-1.0", "perl": PERL, "perl_5": PERL,
+    "artistic": "Artistic-1.0-Perl", "artistic 2.0": "Artistic-2.0", "artistic_2": "Artistic-2.0", "artistic-2": "Artistic-2.0", "artistic_1": "Artistic-1.0",
+    "perl": PERL, "perl_5": PERL,
     "eupl": "EUPL-1.2", "wtfpl": "WTFPL", "ruby": "Ruby", "vim": "Vim", "ofl": "OFL-1.1", "gpl": "GPL-1.0-or-later", "lgpl": "LGPL-2.0-or-later",
-    "agpl": "AGPL-3.0-only", "gnu affero general public": "AGPL-3.0-only", "gnu general public (gpl)": "GPL-1.0-or-later", "gnu general public": "GPL-1.0-or-later",
+    "agpl": "AGPL-3.0-only", "gnu affero general public": "AGPL-3.0-only", "gnu general public (gpl)": "GPL-1.0-or-later",
+    "gnu general public": "GPL-1.0-or-later",
     "gnu library or lesser general public (lgpl)": "LGPL-2.0-or-later", "european union public 1.2 (eupl 1.2)": "EUPL-1.2",
 }  # fmt: skip
 """What people write in metadata, without the word licence; the classifiers of the package index among them."""
 
 GNU = re.compile(
-    r"^(?:gnu )?(?:the )?(?P<kind>a|l|affero |lesser |library )?(?:gpl|general public)(?: \([al]?gpl(?:v?\d(?:\.\d)?)?\+?\))?"
-    r"[\s,_-]*(?:v|version|verson)?[\s.]*(?P<number>[123](?:\.[01])?)?(?P<later>\+|[\s-]*or[\s-]*(?:later|newer)(?: \(.*)?|[\s-]*only)?(?: \((?P<short>[al]?gplv?\d(?:\.\d)?\+?)\))?$"
+    r"^(?:gnu )?(?:the )?(?P<kind>a|l|affero |lesser |library )?(?:gpl|general public)(?: \([al]?gpl ?(?:v?\d(?:\.\d)?)?\+?\))?"
+    r"[\s,_-]*(?:v|version|verson)?[\s.]*(?P<number>[123](?:\.[01])?)?(?P<later>\+|[\s-]*or[\s-]*(?:later|newer)(?: \(.*)?"
+    r"|[\s-]*only)?(?: \((?P<short>[al]?gpl ?v?\d(?:\.\d)?\+?)\))?$"
 )
 LATER = re.compile(r"\+|later|newer")
 PARTS = re.compile(r"\(|\)|[^\s()]+")
@@ -145,21 +150,21 @@ def _parsed(expression: str) -> int | None:
         return rank
 
     def single(deep: int) -> int:
-        token = tokens.pop()
-        if token == "(":
+        word = tokens.pop()
+        if word == "(":
             if deep > DEEP:
                 raise IndexError
             rank = either(deep + 1)
             if tokens.pop() != ")":
                 raise IndexError
             return rank
-        if not ONE.match(token) or token.upper() in ("AND", "OR", "WITH"):
+        if not ONE.match(word) or word.upper() in ("AND", "OR", "WITH"):
             raise IndexError
         exception = ""
         if tokens and tokens[-1].upper() == "WITH":
             tokens.pop()
             exception = tokens.pop()
-        return _rank(token, exception)
+        return _rank(word, exception)
 
     try:
         rank = either(0)

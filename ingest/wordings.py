@@ -18,7 +18,7 @@ WHOLE = 1500
 """Characters of a file with a licence's name in it, below which it may be a mere mention."""
 SPDX_LINE = re.compile(r"SPDX-License-Identifier:[ \t]*([^\r\n]{2,300})")
 MARKS = re.compile(r"^[ \t]*(?:(?://+!?|/\*+|\*+/?|#+|;+|--+|%+|\"+|'+|<!--|dnl\b|rem\b|\.\\\")[ \t]*)+", re.M | re.I)
-DEBIAN = re.compile(r"^Files: \*\n(?:[ \t\w-].*\n)*?License: (.+)$", re.M)
+DEBIAN = re.compile(r"^Files: \*\n(?:[ \t\w-].*\n){0,60}?License: (.+)$", re.M)
 VERSION = re.compile(r"\bv(?:ersion)? ?(?=\d)")
 APART = re.compile(r"[^a-z0-9.+]+|\.(?![0-9])")
 
@@ -63,14 +63,17 @@ TEXTS: tuple[tuple[str, ...], ...] = (
     ("0BSD", "permission to use copy modify and or distribute this software for any purpose with or without fee is hereby granted the software is"),
     ("ISC", "permission to use copy modify and or distribute this software for any purpose with or without fee is hereby granted"),
     ("ISC", "permission to use copy modify and distribute this software for any purpose with or without fee is hereby granted"),
-    ("MIT-CMU", "permission to use copy modify and distribute this software and its", "for any purpose and without fee is hereby granted", "not be used in advertising"),
+    ("MIT-CMU", "permission to use copy modify and distribute this software and its", "for any purpose and without fee is hereby granted",
+    "not be used in advertising"),
     ("HPND", "permission to use copy modify and distribute this software and its documentation for any purpose and without fee is hereby granted"),
     ("MIT", "permission is hereby granted free of charge to any person obtaining a copy", "the above copyright notice and this permission notice"),
     ("MIT-0", "permission is hereby granted free of charge to any person obtaining a copy", "the software is provided as is"),
     ("MIT", "permission is hereby granted free of charge to any person obtaining a copy"),
-    ("WTFPL", "do what the fuck you want to public license"), ("OFL-1.1", "sil open font license version 1.1"), ("MS-PL", "microsoft public license", "grant of rights"),
+    ("WTFPL", "do what the fuck you want to public license"), ("OFL-1.1", "sil open font license version 1.1"),
+    ("MS-PL", "microsoft public license", "grant of rights"),
     ("BlueOak-1.0.0", "blue oak model license"), ("UPL-1.0", "universal permissive license"), ("ZPL-2.1", "zope public license zpl version 2.1"),
-    ("PostgreSQL", "postgresql license"), ("FTL", "freetype project license"), ("AFL-3.0", "academic free license version 3.0"), ("Ruby", "ruby is copyrighted free software"),
+    ("PostgreSQL", "postgresql license"), ("FTL", "freetype project license"), ("AFL-3.0", "academic free license version 3.0"),
+    ("Ruby", "ruby is copyrighted free software"),
 )  # fmt: skip
 """(SPDX name, sentences), the more particular first; the sentences are reduced as texts are."""
 
@@ -81,7 +84,8 @@ HEADERS: tuple[tuple[str, ...], ...] = (
     ("Artistic-2.0", "terms of the artistic license version 2.0"), ("Artistic-2.0", "terms of the artistic license 2.0"),
     ("BSL-1.0", "distributed under the boost software license version 1.0"), ("Apache-2.0", "licensed under the apache license version 2.0"),
     ("Apache-2.0", "licensed to the apache software foundation"), ("Apache-2.0", "apache license version 2.0", "unless required by applicable law"),
-    ("EPL-2.0", "terms of the eclipse public license version 2.0"), ("EPL-2.0", "terms of the eclipse public license 2.0"), ("EPL-1.0", "terms of the eclipse public license version 1.0"),
+    ("EPL-2.0", "terms of the eclipse public license version 2.0"), ("EPL-2.0", "terms of the eclipse public license 2.0"),
+    ("EPL-1.0", "terms of the eclipse public license version 1.0"),
 )  # fmt: skip
 GNU = re.compile(r"(?:under the |terms of (?:version \d(?:\.\d)? of )?the )?gnu (affero |lesser |library )?general public license")
 GNU_NUMBER = re.compile(r"\bversion ([123](?:\.[01])?)\b")
@@ -103,7 +107,7 @@ def of_text(text: str) -> str | None:
 
     A short text that only speaks of a licence counts too, and Debian's machine-readable copyright file.
     """
-    found = SPDX_LINE.search(text[:HEAD]) or (DEBIAN.search(text) if text.startswith("Format:") else None)
+    found = SPDX_LINE.search(text[:HEAD]) or (DEBIAN.search(text[:20_000]) if text.startswith("Format:") else None)
     if found and (name := _line(found[1])):
         return name
     flat = plain(text[:MAX_TEXT])

@@ -63,9 +63,11 @@ def test_an_archive_is_its_source_files(tmp_path: Path) -> None:
     }  # fmt: skip
     facts = {name: row["facts"] for name, row in read_files.items()}
     assert {name: fact["nature"] for name, fact in facts.items()} == {
-        "src/gate.py": None, "src/Gate.java": None, "src/vendored/pump.c": "vendored", "src/own.h": None, "src/min.js": "minified", "src/made_pb2.py": "generated",
+        "src/gate.py": None, "src/Gate.java": None, "src/vendored/pump.c": "vendored", "src/own.h": None, "src/min.js": "minified",
+        "src/made_pb2.py": "generated",
     }  # fmt: skip
-    assert facts["src/own.h"] == {"package": "pkg:pypi/weir-tools", "version": "1.2.0", "nature": None, "terms": "weak-copyleft", "position": facts["src/own.h"]["position"]}
+    assert facts["src/own.h"] == {"package": "pkg:pypi/weir-tools", "version": "1.2.0", "nature": None, "terms": "weak-copyleft",
+        "position": facts["src/own.h"]["position"]}
     assert len({fact["position"] for fact in facts.values()}) == len(facts)
 
 

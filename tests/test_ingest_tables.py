@@ -67,7 +67,7 @@ def test_a_column_that_is_not_there_is_the_users_mistake(tmp_path: Path, columns
         list(read(table(tmp_path / "t.jsonl", [{"body": "x"}]), columns=columns, shape=shape))
     assert said in str(error.value)
     with pytest.raises(InputError, match=r"tables reads \.jsonl"):
-        list(read(str(tmp_path / "t.csv")))
+        list(read(str(tmp_path / "t.xyz")))
 
 
 def test_bad_lines_are_refused_by_number_and_the_rest_goes_on(tmp_path: Path) -> None:
