@@ -20,6 +20,7 @@ WORDNET = re.compile(r"^data\.(noun|verb|adj|adv)$")
 WORDNET_LICENSE = "LicenseRef-WordNet"
 """wordnet.princeton.edu/license-and-commercial-use: for any purpose, with the notice."""
 KINDS = {"n": "noun", "v": "verb", "a": "adjective", "s": "adjective", "r": "adverb"}
+PARAGRAPH = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:\d{1,2}[.:]|\d{1,2}\)|[a-z]\)|[-*•]) )")
 SYNSET = re.compile(r"^(\d{8}) \d\d ([nvasr]) ([0-9a-f]{2}) (.*?) \d{3}(?: .*?)?\| (.*)$")
 
 
@@ -76,9 +77,9 @@ def _read(file: IO[bytes], name: str, places: dict[tuple[int, int], list[str]], 
 
 def _entry(said: str, words: list[str]) -> str:
     """An entry with its lines joined; the headword above it, which most dictionaries repeat, is the title already."""
-    paragraphs = [" ".join(part.split()) for part in re.split(r"\n[ \t]*\n|\n(?=[ \t]*(?:\d{1,2}[.:]|\d{1,2}\)|[a-z]\)|[-*•]) )", said)]
-    if paragraphs and paragraphs[0].lower() in (word.lower() for word in words):
-        paragraphs = paragraphs[1:]
+    first, _, rest = said.lstrip().partition("\n")
+    said = rest if first.strip().lower() in (word.lower() for word in words) else said
+    paragraphs = [" ".join(part.split()) for part in PARAGRAPH.split(said)]
     return "\n\n".join(part for part in paragraphs if part)
 
 

@@ -166,7 +166,7 @@ def _heading(block: list[str]) -> tuple[int, str, str] | None:
 
 def _paragraphs(block: list[str]) -> list[str]:
     """A block as a paragraph, as items, or line by line where it is drawn."""
-    drawn = sum(bool(FIGURE.search(line.strip())) for line in block)
+    drawn = sum(bool(FIGURE.search(line.strip()[:400])) for line in block)
     if drawn * 3 > len(block) and drawn > 0 and not (len(block) == 1 and ITEM.match(block[0].strip())):
         margin = min(map(_indent, block))
         return ["```\n" + "\n".join(line[margin:] for line in block) + "\n```"] if len(block) > 1 else [block[0].strip()]

@@ -151,19 +151,25 @@ def _flat(said: str) -> str:
 
 
 def _finish(text: str) -> str:
-    """Lines as paragraphs, markers as items, and no heading over nothing."""
+    """Lines that follow each other as one paragraph, markers as items, and no heading over nothing."""
     text = EMPTY.sub("", text.replace("'''", "").replace("''", ""))
     blocks: list[str] = []
-    fenced = False
+    fenced = plain = False
     for line in text.split("\n"):
         if line.startswith("```") or fenced:
-            fenced = fenced != line.startswith("```")
+            fenced, plain = fenced != line.startswith("```"), False
             blocks.append(line)
             continue
-        for piece in line.split(LINE):
+        plain = plain and bool(line.strip())
+        for number, piece in enumerate(line.split(LINE)):
             marks = len(piece) - len(piece.lstrip(ITEM))
             said = BLANK.sub(" ", piece.replace(ITEM, "")).strip()
-            if said.strip("|- "):
+            if not said.strip("|- "):
+                continue
+            follows, plain = plain and not number, not marks and not said.startswith(("|", "#"))
+            if plain and follows:
+                blocks[-1] += f" {said}"
+            else:
                 blocks.append(f"{'  ' * (min(marks, 6) - 1)}- {said}" if marks else said)
     return "\n".join(_spaced(_headed(blocks))).strip()
 

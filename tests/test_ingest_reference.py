@@ -22,7 +22,8 @@ WIKI = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" xml:lang=
 <namespaces><namespace key="6">Datei</namespace><namespace key="14">Category</namespace></namespaces></siteinfo>%s</mediawiki>"""
 PAGE = "<page><title>%s</title><ns>%d</ns><id>%d</id>%s<revision><timestamp>2024-02-03T04:05:06Z</timestamp><text>%s</text></revision></page>"
 SOURCE = """{{Infobox lock|name=A}}
-A '''lock''' is a [[chamber]] with [[gate|gates]],<ref name="a">{{cite book|title=X}}</ref> {{convert|12|m|ft}} long, in Dutch ''{{lang|nl|sluis}}'' ({{IPA|x}}).<!-- no -->
+A '''lock''' is a [[chamber]] with [[gate|gates]],<ref name="a">{{cite book|title=X}}</ref> {{convert|12|m|ft}} long,
+in Dutch ''{{lang|nl|sluis}}'' ({{IPA|x}}).<!-- no -->
 [[Datei:Lock.jpg|thumb|A [[lock]]]]
 
 == Parts ==
@@ -66,8 +67,10 @@ if a:
 POSTS = """<?xml version="1.0" encoding="utf-8"?>
 <posts>
 <row Id="2" PostTypeId="2" ParentId="1" CreationDate="2012-07-09T19:05:57" Score="30" Body="&lt;p&gt;With force.&lt;/p&gt;" OwnerDisplayName="Ann"/>
-<row Id="1" PostTypeId="1" AcceptedAnswerId="3" CreationDate="2010-07-09T19:05:57" Score="10" Body="&lt;p&gt;How &lt;b&gt;so&lt;/b&gt;?&lt;/p&gt;" OwnerUserId="8" Title="Locks" Tags="&lt;a&gt;&lt;b-c&gt;"/>
-<row Id="3" PostTypeId="2" ParentId="1" CreationDate="2020-07-09T19:05:57" Score="2" Body="&lt;ul&gt;&lt;li&gt;one&lt;/li&gt;&lt;li&gt;two&lt;/li&gt;&lt;/ul&gt;" ContentLicense="CC BY-SA 4.0"/>
+<row Id="1" PostTypeId="1" AcceptedAnswerId="3" CreationDate="2010-07-09T19:05:57" Score="10" Body="&lt;p&gt;How &lt;b&gt;so&lt;/b&gt;?&lt;/p&gt;"
+ OwnerUserId="8" Title="Locks" Tags="&lt;a&gt;&lt;b-c&gt;"/>
+<row Id="3" PostTypeId="2" ParentId="1" CreationDate="2020-07-09T19:05:57" Score="2"
+ Body="&lt;ul&gt;&lt;li&gt;one&lt;/li&gt;&lt;li&gt;two&lt;/li&gt;&lt;/ul&gt;" ContentLicense="CC BY-SA 4.0"/>
 <row Id="4" PostTypeId="2" ParentId="1" Score="-2" Body="&lt;p&gt;No.&lt;/p&gt;"/><row Id="5" PostTypeId="1" Body="&lt;p&gt;Why?&lt;/p&gt;" Title="T"/>
 <row Id="6" PostTypeId="2" ParentId="77" Body="x"/><row Id="7" PostTypeId="5" Body="tag"/>
 </posts>"""
@@ -169,12 +172,14 @@ def escaped(source: str) -> str:
 
 @pytest.mark.parametrize("end", [".xml", ".xml.bz2", ".xml.gz"])
 def test_a_wiki(tmp_path: Path, end: str) -> None:
-    pages = PAGE % ("Lock", 0, 12, "", escaped(SOURCE)) + PAGE % ("Sluice", 0, 13, '<redirect title="Lock"/>', "x") + PAGE % ("Talk:Lock", 1, 14, "", "hi") + PAGE % ("Empty", 0, 15, "", "{{x}}")
+    pages = PAGE % ("Lock", 0, 12, "", escaped(SOURCE)) + PAGE % ("Sluice", 0, 13, '<redirect title="Lock"/>', "x") + PAGE % ("Talk:Lock", 1, 14, "",
+        "hi") + PAGE % ("Empty", 0, 15, "", "{{x}}")
     pack: Callable[[bytes], bytes] = {".xml": bytes, ".xml.bz2": bz2.compress, ".xml.gz": gzip.compress}[end]
     (tmp_path / f"wiki{end}").write_bytes(pack((WIKI % pages).encode()))
     (row,), refused = found(tmp_path / f"wiki{end}")
     assert row["text"] == TEXT
-    assert (row["uri"], row["title"], row["date"], row["license"], row["lang"]) == ("https://en.wikipedia.org/wiki/Lock", "Lock", date(2024, 2, 3), "CC-BY-SA-4.0", "en")
+    assert (row["uri"], row["title"], row["date"], row["license"], row["lang"]) == ("https://en.wikipedia.org/wiki/Lock", "Lock", date(2024, 2, 3),
+        "CC-BY-SA-4.0", "en")
     assert refused == ["redirect", "namespace", "no_text"]
     assert [row["title"] for row in found(tmp_path / f"wiki{end}", namespaces=[0, 1])[0]] == ["Lock", "Talk:Lock"]
 
@@ -209,7 +214,8 @@ def test_an_rfc(tmp_path: Path) -> None:
     (tmp_path / "rfc9998.txt").write_text(RFC)
     ((row,), _) = found(tmp_path / "rfc9998.txt")
     assert row["text"] == (
-        "# RFC 9998: The Lock Keeper's Protocol (LKP) and its Gates\n\n## 1. Introduction\n\nA paragraph that is cut by the end of a page goes on.\n\n- The level is read.\n\n"
+        "# RFC 9998: The Lock Keeper's Protocol (LKP) and its Gates\n\n## 1. Introduction\n\n"
+        "A paragraph that is cut by the end of a page goes on.\n\n- The level is read.\n\n"
         "### 1.1. Terms\n\n```\n+------+     +------+\n| gate | --> | lock |\n+------+     +------+\n```"
     )  # fmt: skip
     assert (row["uri"], row["author"], row["date"]) == ("https://www.rfc-editor.org/rfc/rfc9998", "A. Sluice; B. Weir", date(2021, 1, 1))
@@ -219,14 +225,16 @@ def test_manual_pages(tmp_path: Path) -> None:
     (tmp_path / "weir.1.gz").write_bytes(gzip.compress(MAN.encode()))
     ((row,), _) = found(tmp_path / "weir.1.gz")
     assert row["text"] == (
-        "# weir(1)\n\n## NAME\n\nweir - open and close\n\n## OPTIONS\n\n- -l, --level=N: The level, in metres.\n- A point. For a terminal.\n\n## EXAMPLE\n\n```\nweir -l 3\n  done\n```\n\n"
+        "# weir(1)\n\n## NAME\n\nweir - open and close\n\n## OPTIONS\n\n- -l, --level=N: The level, in metres.\n- A point. For a terminal.\n\n"
+        "## EXAMPLE\n\n```\nweir -l 3\n  done\n```\n\n"
         "### A “note”\n\nCafé ü."
     )  # fmt: skip
     assert (row["uri"], row["title"], row["date"], row["license"]) == ("man:weir(1)", "weir(1)", date(2020, 5, 6), "MIT")
     (tmp_path / "sluice.8").write_text(MDOC)
     ((row,), _) = found(tmp_path / "sluice.8")
     assert row["text"] == (
-        "# sluice(8)\n\n## NAME\n\nsluice — let water through\n\n## SYNOPSIS\n\nsluice [-l level]\n\n## DESCRIPTION\n\nSee weir(1), or “open it”.\n\n  - -l level: The level."
+        "# sluice(8)\n\n## NAME\n\nsluice — let water through\n\n## SYNOPSIS\n\nsluice [-l level]\n\n"
+        "## DESCRIPTION\n\nSee weir(1), or “open it”.\n\n  - -l level: The level."
     )
     for name, said, reason in (("so.1", ".so man1/weir.1\n", "redirect"), ("no.3", "nothing\n", "not_man"), ("bare.2", ".TH A 2\n", "no_text")):
         (tmp_path / name).write_text(said)
@@ -248,12 +256,16 @@ def test_dictionaries(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert Counter(refused) == {"bad_entry": 1, "apparatus": 1}
     assert found(tmp_path / "canal.dict.dz") == ([], [])
-    (tmp_path / "data.noun").write_text('  1 notice\n00001740 03 n 02 lock_gate 0 gate 1 001 ~ 00001930 n 0000 | what closes a lock; "the gate is open"  \nbroken\n')
+    notice = "  1 notice\n"
+
+       (tmp_path / "data.noun").write_text(notice + '00001740 03 n 02 lock_gate 0 gate 1 001 ~ 00001930 n 0000 | what closes a lock; "the gate is open"  \nbroken\n')
     ((row,), refused) = found(tmp_path / "data.noun")
-    assert (row["text"], row["uri"], refused) == ('# lock gate, gate (noun)\n\nwhat closes a lock\n\n- "the gate is open"', "wordnet:n00001740", ["apparatus", "bad_entry"])
+    assert (row["text"], row["uri"], refused) == ('# lock gate, gate (noun)\n\nwhat closes a lock\n\n- "the gate is open"', "wordnet:n00001740",
+        ["apparatus", "bad_entry"])
 
 
-FILES = {"a.xml": (WIKI % (PAGE % ("Lock", 0, 12, "", escaped(SOURCE)))).encode(), "Posts.xml": POSTS.encode(), "rfc1.txt": RFC.encode(), "a.1": MAN.encode(), "b.8": MDOC.encode(), "data.noun": b"00001740 03 n 01 a 0 000 | b"}
+FILES = {"a.xml": (WIKI % (PAGE % ("Lock", 0, 12, "", escaped(SOURCE)))).encode(), "Posts.xml": POSTS.encode(), "rfc1.txt": RFC.encode(), "a.1": MAN.encode(),
+    "b.8": MDOC.encode(), "data.noun": b"00001740 03 n 01 a 0 000 | b"}
 
 
 @given(st.sampled_from(sorted(FILES)), st.lists(st.tuples(st.integers(0, 5000), st.binary(max_size=6), st.integers(0, 60)), max_size=6))
@@ -271,20 +283,23 @@ def test_damaged_works_give_documents_or_reasons(tmp_path: Path, name: str, dama
         assert isinstance(row, Refused) or row["text"].strip()
 
 
-@given(st.lists(st.sampled_from(["{{", "}}", "[[", "]]", "|", "''", "\n", "=", "==", "* ", "{|", "|-", "|}", "! ", "<ref>", "</ref>", "<br>", "&amp;", "File:", "convert", "a", "<nowiki>", "</div>", "{{{"]), max_size=60))
+@given(st.lists(st.sampled_from(["{{", "}}", "[[", "]]", "|", "''", "\n", "=", "==", "* ", "{|", "|-", "|}", "! ", "<ref>", "</ref>", "<br>", "&amp;",
+    "File:", "convert", "a", "<nowiki>", "</div>", "{{{"]), max_size=60))
 @settings(max_examples=200, deadline=None)
 def test_any_wikitext_is_text(pieces: list[str]) -> None:
     assert isinstance(wikitext.convert("".join(pieces).encode(), cut=["File"])["text"], str)
 
 
-@given(st.lists(st.sampled_from([".TP", ".SH", "\n", " ", ".if n \\{", ".\\}", ".de X", "..", "\\f", "\\*(", "\\[", "\\h'", '"', ".IP", ".nf", ".TS", "T{", ".Bl", ".It", ".Fl", "Op", "a", "\\", ".ie t", ".el", ".Dd", "\x0c"]), max_size=80))
+@given(st.lists(st.sampled_from([".TP", ".SH", "\n", " ", ".if n \\{", ".\\}", ".de X", "..", "\\f", "\\*(", "\\[", "\\h'", '"', ".IP", ".nf", ".TS", "T{",
+    ".Bl", ".It", ".Fl", "Op", "a", "\\", ".ie t", ".el", ".Dd", "\x0c"]), max_size=80))
 @settings(max_examples=200, deadline=None)
 def test_any_macros_are_a_page(pieces: list[str]) -> None:
     for head in (".TH A 1\n", ".Dd x\n.Dt A 1\n"):
         assert manual(head + "".join(pieces), "a.1")
 
 
-@pytest.mark.parametrize("line", ["\\" * 50_000, "\\h'" * 30_000, '.B "' + '"' * 50_000, ".if n " * 20_000, ".It Op " * 10_000, "\\*[" * 30_000, ".ie n .el " * 9000, "a" * 200_000, ". " * 60_000])
+@pytest.mark.parametrize("line", ["\\" * 50_000, "\\h'" * 30_000, '.B "' + '"' * 50_000, ".if n " * 20_000, ".It Op " * 10_000, "\\*[" * 30_000,
+    ".ie n .el " * 9000, "a" * 200_000, ". " * 60_000])
 def test_hostile_lines_take_no_time(line: str) -> None:
     manual(f".TH A 1\n{line}\n", "a.1")
     manual(f".Dd x\n{line}\n", "a.1")
