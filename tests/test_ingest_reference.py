@@ -256,9 +256,8 @@ def test_dictionaries(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert Counter(refused) == {"bad_entry": 1, "apparatus": 1}
     assert found(tmp_path / "canal.dict.dz") == ([], [])
-    notice = "  1 notice\n"
-
-       (tmp_path / "data.noun").write_text(notice + '00001740 03 n 02 lock_gate 0 gate 1 001 ~ 00001930 n 0000 | what closes a lock; "the gate is open"  \nbroken\n')
+    synset = '00001740 03 n 02 lock_gate 0 gate 1 001 ~ 00001930 n 0000 | what closes a lock; "the gate is open"'
+    (tmp_path / "data.noun").write_text(f"  1 notice\n{synset}  \nbroken\n")
     ((row,), refused) = found(tmp_path / "data.noun")
     assert (row["text"], row["uri"], refused) == ('# lock gate, gate (noun)\n\nwhat closes a lock\n\n- "the gate is open"', "wordnet:n00001740",
         ["apparatus", "bad_entry"])
