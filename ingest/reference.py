@@ -18,7 +18,8 @@ from catalog.stage import Refused, source
 from ingest import cwe, dictionaries, man, mediawiki, questions, rfc
 from ingest.charset import decode
 
-XML = (".xml", ".xml.gz", ".xml.bz2", ".xml.xz")
+XML = re.compile(r"\.xml(?:-p\d+p\d+)?(?:\.(?:gz|bz2|xz))?$")
+"""Wikimedia numbers the parts of a dump behind the `.xml`: `pages-articles1.xml-p1p41242.bz2`."""
 OPENED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 MAX_LINE, MAX_FILE = 16 << 20, 64 << 20
 HEAD = 65_536
@@ -46,7 +47,7 @@ def read(
     `apparatus`, `bad_entry`, `no_dictionary`, `corrupt_archive`, `too_many_elements`, `timeout`, `memory`, `died`, `error`.
     """
     name = os.path.basename(path)
-    if name.endswith(XML):
+    if XML.search(name):
         yield from _xml(path, name, tuple(namespaces or [0]), answers, license, seconds)
     elif dictionaries.WORDNET.match(name):
         yield from dictionaries.synsets(path, license=license)

@@ -28,6 +28,7 @@ DOORS = {                                                    # where a heavy lib
     "datasketch": ("curate/minhash.py", "curate/bands.py"),
     "vllm": ("synth/engine.py",),
     "accelerate": ("trainer/loop.py",),
+    "mwparserfromhell": ("ingest/wikitext.py",),
 }
 TORCH_INSIDE = ("synth/engine.py", "curate/quality.py")      # in functions only; anywhere in trainer/
 LOOKUP = "catalog/stage.py"                                  # may look a name up in a room above it

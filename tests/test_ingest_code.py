@@ -15,13 +15,17 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import ingest.archives
+from catalog.errors import InputError
 from catalog.stage import Bound, Refused
 from ingest.archives import members
 from ingest.code import read
 from ingest.land import land, tasks
 from ingest.languages import content_type
+from ingest.packages import package
 
 APACHE = "Apache License\nVersion 2.0, January 2004\n" + "Terms and conditions. " * 40
 MIT = "MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy of this software"
@@ -191,6 +195,30 @@ def test_names() -> None:
     assert [content_type(name) for name in ("a/b.cpp", "Makefile", "CMakeLists.txt", "x.PY", "x.docx", ".gitignore", "noend")] == [
         "text/x-c++", "text/x-makefile", "text/x-cmake", "text/x-python", None, None, None,
     ]  # fmt: skip
+
+
+def test_texts_and_scripts_are_read_too(tmp_path: Path) -> None:
+    files = {"src/z.py": CODE, "README.md": "Read me.\n", "bin/open": "#!/usr/bin/env python3\nimport z\n", "bin/note": "no script", "conf.yaml": "a: 1\n"}
+    path = tar(tmp_path / "weir-1.0.tar.gz", files, "weir-1.0/")
+    read_files, refused = told(path, also=["markdown"])
+    order = sorted(read_files, key=lambda name: read_files[name]["facts"]["position"])
+    assert (order[0], sorted(read_files), refused) == ("README.md", ["README.md", "bin/open", "src/z.py"], {"bin/note": "not_code", "conf.yaml": "not_code"})
+    assert read_files["bin/open"]["content_type"] == "text/x-python"
+    with pytest.raises(InputError, match="did you mean 'markdown'"):
+        told(path, also=["markdwon"])
+
+
+METADATA = ("PKG-INFO", "pyproject.toml", "package.json", "Cargo.toml", "META.json", "composer.json", "DESCRIPTION", "x.gemspec", "pom.xml", "setup.cfg",
+    "go.mod", "LICENSE")
+SAID = ('{"name": [1], "license": {}}', "[]", '{"license": [{"type": 1}, null]}', "[project]\nname = 1\nclassifiers = 3",
+    "[package]\nversion = {workspace = true}", "Name: \nLicense: \n", "<license><name>", "license = ")
+
+
+@given(st.dictionaries(st.sampled_from(METADATA), st.one_of(st.sampled_from(SAID), st.text(max_size=60)), max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_whatever_metadata_says_is_a_package(files: dict[str, str]) -> None:
+    found = package(files, "weir-1.0")
+    assert found.purl.startswith("pkg:") and all(isinstance(name, str) for name in found.licenses.values())
 
 
 def test_the_demo_code_has_its_licence(examples: Path) -> None:
