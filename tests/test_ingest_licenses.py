@@ -105,7 +105,7 @@ def test_the_labelled_packages_agree(data: Callable[[str], Path]) -> None:
     assert all(named(row["licence"]) for row in rows)
     said = [(row, found) for row in rows if (found := of_header(row["content"]))]
     agree = sum(found in str(named(row["licence"])) or str(named(row["licence"])) in found for row, found in said)
-    assert len(said) > 330 and agree / len(said) > 0.95
+    assert len(said) > 380 and agree / len(said) > 0.985
     texts = {path.name: of_text(path.read_text("utf-8", "replace")) for path in sorted(data("licences").iterdir())}
     assert sum(name is not None for name in texts.values()) >= len(texts) - 1
     assert all(name == "Apache-2.0" for file, name in texts.items() if re.search("FastChat|cld2|warcio|alpaca_eval", file))
