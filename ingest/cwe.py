@@ -25,7 +25,7 @@ def entries(file: IO[bytes], name: str) -> Iterator[dict[str, Any] | Refused]:
             if element.get("ID"):
                 yield _entry(element)
                 element.clear()  # what has been read is let go of: a catalogue need not fit in memory
-    except etree.XMLSyntaxError as error:
+    except (etree.XMLSyntaxError, EOFError) as error:
         yield Refused(name, "not_xml", str(error))
 
 

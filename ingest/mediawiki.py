@@ -71,9 +71,7 @@ class _Wiki:
                 element.clear()
                 while element.getprevious() is not None:
                     del above[0]
-        except (etree.XMLSyntaxError, EOFError, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
+        except (etree.XMLSyntaxError, EOFError) as error:
             yield ("not_xml", {"uri": self.name, "error": f"{type(error).__name__}: {error}"[:300]}), None, {}
 
     def _site(self, info: etree._Element, root: etree._Element) -> None:

@@ -4,6 +4,7 @@ Answers stand anywhere in the dump, so the posts are put into a file on disk fir
 is that of the time of writing (stackoverflow.com/help/licensing), which newer dumps state themselves.
 """
 
+import errno
 import os
 import re
 import sqlite3
@@ -48,6 +49,8 @@ def threads(file: IO[bytes], path: str, *, answers: int, license: str | None = N
                 yield _thread(db, row, site, answers, license)
             for number, parent in db.execute("SELECT id, parent FROM answer WHERE parent NOT IN (SELECT id FROM question) ORDER BY id"):
                 yield Refused(_address(site, number, "a"), "no_question", f"question {parent} is not in the dump")
+        except sqlite3.OperationalError as error:            # the disk is full: the machine's, not the dump's
+            raise OSError(errno.ENOSPC, f"{folder}: {error}") from None
         finally:
             db.close()
 
@@ -68,10 +71,6 @@ def _spooled(db: sqlite3.Connection, file: IO[bytes], name: str, site: str) -> I
                 del above[0]
     except (etree.XMLSyntaxError, EOFError) as error:
         yield Refused(name, "not_xml", f"{type(error).__name__}: {error}"[:300])
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        yield Refused(name, "not_xml", str(error))
 
 
 def _row(post: etree._Element) -> tuple[Any, ...]:

@@ -87,7 +87,9 @@ class _Again(io.RawIOBase):
             return given
         try:
             return self.file.read(size)
-        except (zlib.error, lzma.LZMAError) as error:
+        except (OSError, zlib.error, lzma.LZMAError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
             raise EOFError(str(error)) from None
 
 

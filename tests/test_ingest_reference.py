@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import lzma
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
@@ -303,6 +304,16 @@ def test_hostile_lines_take_no_time(line: str) -> None:
     manual(f".TH A 1\n{line}\n", "a.1")
     manual(f".Dd x\n{line}\n", "a.1")
     memo(f"{RFC}\n{line}\n{line.replace(' ', '')}", "rfc1")
+
+
+@pytest.mark.parametrize("root", [WIKI % "".join(PAGE % (f"P{i}", 0, i, "", f"text {i} {i**9}") for i in range(3000)),
+    POSTS.replace("</posts>", "<row/>" * 90_000), "<Weaknesses>" + "<Weakness ID='1'/>" * 9000])
+@pytest.mark.parametrize(("end", "pack"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)])
+def test_what_breaks_off_costs_what_is_behind_the_break(tmp_path: Path, root: str, end: str, pack: Callable[[bytes], bytes]) -> None:
+    whole = pack(root.encode())
+    for name, data in (("cut", whole[: len(whole) * 2 // 3]), ("bent", whole[: len(whole) // 2] + b"?!" * 20 + whole[len(whole) // 2 + 40 :])):
+        (tmp_path / f"{name}.xml{end}").write_bytes(data)
+        assert found(tmp_path / f"{name}.xml{end}")[1][-1] in ("not_xml", "corrupt_archive", "no_question", "no_answer")
 
 
 def test_a_packed_bomb_is_left(tmp_path: Path) -> None:
