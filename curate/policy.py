@@ -187,10 +187,17 @@ def families(policy: Policy, file: DataFile) -> tuple[str, ...]:
     return tuple(family for family in there if family in wanted)
 
 
+def judged(file: DataFile) -> dict[str, str]:
+    """Return what a policy may read of a data file. One that was written before documents had `facts` has them all NULL."""
+    from catalog.schema import FACTS  # as in `known`: a policy is loaded before anything heavy starts
+
+    return {"facts": str(FACTS), **{f"facts.{fact.name}": str(fact.type) for fact in FACTS}, **known(file)}
+
+
 def same_columns(files: Sequence[DataFile]) -> dict[str, str]:
     """Return the names that all files have: a policy judges a dataset by one schema."""
-    names = known(files[0]) if files else {}
+    names = judged(files[0]) if files else {}
     for file in files[1:]:
-        other = known(file)
+        other = judged(file)
         names = {name: kind for name, kind in names.items() if name in other}
     return names

@@ -19,11 +19,11 @@ from catalog.errors import PolicyError
 from catalog.files import Annotation, DataFile, address, footer, known, write_annotation
 from catalog.ids import digest
 from catalog.predicates import Node, columns, parse, typed
-from catalog.schema import BYTES_A_TOKEN, VERDICT
+from catalog.schema import BYTES_A_TOKEN, FACTS, VERDICT
 from catalog.tasks import Task, Workers
 from curate.components import FILE
 from curate.corpus import Corpus, as_file, batches, beside, shelf, to_dict
-from curate.policy import DUPLICATE, Policy, check, families, from_body, same_columns
+from curate.policy import DUPLICATE, Policy, check, families, from_body, judged, same_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 VERSION = 1
 STAGE = "verdicts.judge"
 CARRIED = ("domain", "dump", "host", "license")
+NO_FACTS = pl.Struct({fact.name: pl.Int32 if fact.name == "position" else pl.String for fact in FACTS})
 SMALL = 500_000
 """Rows below which verdicts are judged in this process: less work than starting others."""
 
@@ -173,7 +174,7 @@ class Bench:
     """A policy at work on one file: its predicates as expressions, and the columns that they and a verdict need."""
 
     def __init__(self, file: DataFile, body: dict[str, Any] | None) -> None:
-        self.file, names = file, known(file)
+        self.file, names = file, judged(file)
         given = from_body(body["name"], body) if body else Policy("")
         self.policy = check(given, names)
         self.clauses = [(clause, expression(clause.node).fill_null(False)) for clause in self.policy.drop]
@@ -197,7 +198,9 @@ class Bench:
         there = {annotation.family for annotation in self.file.annotations}
         reads = {path.partition(".")[0] for path in (*self.policy.reads, *(p for gap in self.gaps.values() for p in gap[2]))}
         reads |= {"doc_id", *also, *CARRIED, "dup", "language"} | ({"text"} if self.before is None else {self.before})
-        return batches(self.file, sorted(reads & own), sorted(reads & there - own))
+        found = batches(self.file, sorted(reads & own), sorted(reads & there - own))
+        without = "facts" in reads - own
+        return (batch.with_columns(pl.lit(None, NO_FACTS).alias("facts")) for batch in found) if without else found
 
     def verdict(self, batch: pl.DataFrame) -> pl.DataFrame:
         """Return the verdict's columns but for `kept`: no copy has lost yet."""

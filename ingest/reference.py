@@ -1,25 +1,28 @@
-"""Reference works: the catalogue of common weaknesses (CWE) as XML, and encyclopaedia articles, one a line.
-
-Of a CWE entry: name, description, extended description, the text of a category or view, its objective. Mitigations, code
-examples and cross references are left out.
+"""Reference works, told by what stands in the file: CWE and MediaWiki as XML, RFCs, manual pages, dictionaries, questions with answers, and
+encyclopaedia articles, one a line.
 """
 
+import bz2
+import gzip
+import io
+import lzma
 import os
 import re
-from collections.abc import Iterator
-from typing import Any
-
-from lxml import etree
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, cast
 
 from catalog.errors import InputError
 from catalog.stage import Refused, source
-from ingest.markup import flat, parser, tag
+from ingest import cwe, dictionaries, man, mediawiki, questions, rfc
+from ingest.charset import decode
 
-CWE_LICENSE = "LicenseRef-CWE-Terms-of-Use"
-"""Free to use and copy with MITRE's notice: https://cwe.mitre.org/about/termsofuse.html."""
-ENTRIES = ("Weakness", "Category", "View")
-BODY = ("Description", "Extended_Description", "Summary", "Objective")
-MAX_LINE = 16 << 20
+XML = re.compile(r"\.xml(?:-p\d+p\d+)?(?:\.(?:gz|bz2|xz))?$")
+"""Wikimedia numbers the parts of a dump behind the `.xml`: `pages-articles1.xml-p1p41242.bz2`."""
+OPENED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+MAX_LINE, MAX_FILE = 16 << 20, 64 << 20
+HEAD = 65_536
 SHORT = 3
 """Words of an article's beginning that make a title where nothing better is found."""
 OPENING = re.compile(r"^(?:In [^,.]{2,40}, )?(.{2,80}?)(?:,? \(| (?:is|was|are|were|refers to|has been|have been)\b|, )")
@@ -27,57 +30,107 @@ ARTICLE = re.compile(r"^(?:[Tt]he|[Aa]n?) (?=[a-z])")
 NO_TITLES = ("This", "These", "There", "It", "They")
 
 
-@source(version=1)
-def read(path: str) -> Iterator[dict[str, Any] | Refused]:
-    """Yield the entries of a `.xml` CWE catalogue or the articles of a `.txt`. Refused: `entities`, `not_xml`, `no_text`, `too_large`."""
-    if path.endswith(".xml"):
-        yield from _entries(path)
-    elif path.endswith(".txt"):
-        yield from _articles(path)
-    else:
-        raise InputError(f"{path}: reference reads CWE as .xml and one article a line as .txt")
+@source(version=2)
+def read(
+    path: str, *, namespaces: list[int] | None = None, answers: int = 3, license: str | None = None, seconds: float = 10.0
+) -> Iterator[dict[str, Any] | Refused]:
+    """Yield the entries of a reference work.
 
-
-def _entries(path: str) -> Iterator[dict[str, Any] | Refused]:
+    `.xml`, also .gz, .bz2, .xz   a MediaWiki dump (pages of `namespaces`, articles alone without it), a Stack Exchange `Posts.xml` (questions with up to
+                                  `answers` answers), or the CWE catalogue
+    `.txt`                        an RFC, or articles one a line
+    `.1` to `.9`, also .gz        a manual page
+    `.index`                      a dictd dictionary, with the `.dict` or `.dict.dz` beside it, which is passed over itself
+    `data.noun` and its like      WordNet
+    `license` is of works that do not say theirs; `seconds` of processor time are the limit for one wiki page.
+    Refused: `entities`, `not_xml`, `not_man`, `no_text`, `too_large`, `wrong_charset`, `redirect`, `namespace`, `no_answer`, `no_question`, `post_type`,
+    `apparatus`, `bad_entry`, `no_dictionary`, `corrupt_archive`, `too_many_elements`, `timeout`, `memory`, `died`, `error`.
+    """
     name = os.path.basename(path)
-    with open(path, "rb") as file:
-        if b"<!ENTITY" in file.read(65536):
+    if XML.search(name):
+        yield from _xml(path, name, tuple(namespaces or [0]), answers, license, seconds)
+    elif dictionaries.WORDNET.match(name):
+        yield from dictionaries.synsets(path, license=license)
+    elif name.endswith(".index"):
+        yield from dictionaries.entries(path, license=license)
+    elif name.endswith(".txt"):
+        with open(path, "rb") as file:
+            head = file.read(HEAD).decode("utf-8", "replace")
+        yield from _whole(path, name, rfc.memo, license) if rfc.is_rfc(head) else _articles(path)
+    elif man.NAME.search(name):
+        yield from _whole(path, name, man.manual, license)
+    elif not name.endswith((".dict", ".dict.dz")) and not re.match(r"index\.(?:noun|verb|adj|adv|sense)$", name):
+        kinds = ".xml (MediaWiki, Posts.xml, CWE), .txt (RFCs, articles), .1 to .9 (manuals), .index (dictd), data.noun (WordNet)"
+        raise InputError(f"{path}: reference reads {kinds}")
+
+
+@contextmanager
+def _unpacked(path: str) -> Iterator[IO[bytes]]:
+    """A file as it is read, expanded by the end of its name."""
+    opened: Any = OPENED.get(os.path.splitext(path)[1])
+    with opened(path) if opened else open(path, "rb") as file:
+        yield cast(IO[bytes], file)
+
+
+class _Again(io.RawIOBase):
+    """A stream whose beginning was read already. A break in what is packed ends it with an error that is no system's."""
+
+    def __init__(self, head: bytes, file: IO[bytes]) -> None:
+        self.head, self.file = head, file
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if self.head:
+            given, self.head = self.head[:size] if size >= 0 else self.head, self.head[size:] if size >= 0 else b""
+            return given
+        try:
+            return self.file.read(size)
+        except (OSError, zlib.error, lzma.LZMAError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise EOFError(str(error)) from None
+
+
+def _xml(path: str, name: str, namespaces: tuple[int, ...], answers: int, license: str | None, seconds: float) -> Iterator[dict[str, Any] | Refused]:
+    with _unpacked(path) as plain:
+        try:
+            head = plain.read(HEAD)
+        except (EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            yield Refused(name, "corrupt_archive", str(error))
+            return
+        if b"<!ENTITY" in head:
             yield Refused(name, "entities", "it declares entities of its own")
             return
-    names = [f"{{*}}{entry}" for entry in ENTRIES]
-    try:
-        for _, element in etree.iterparse(path, tag=names, events=("end",), **parser(remove_comments=True)):
-            if element.get("ID"):
-                yield _entry(element)
-                element.clear()  # what has been read is let go of: a catalogue need not fit in memory
-    except etree.XMLSyntaxError as error:
-        yield Refused(name, "not_xml", str(error))
-
-
-def _entry(element: etree._Element) -> dict[str, Any] | Refused:
-    number, name, kind = element.get("ID"), element.get("Name") or "", tag(element)
-    uri = f"https://cwe.mitre.org/data/definitions/{number}.html"
-    title = f"CWE-{number}: {name}" if kind == "Weakness" else f"CWE {kind}: {name}"
-    blocks = [block for part in BODY for found in element.findall(f"./{{*}}{part}") for block in _blocks(found)]
-    if not blocks:
-        return Refused(uri, "no_text", f"{kind} {number} has no description")
-    text = "\n\n".join([f"# {title}", *blocks])
-    return {"uri": uri, "text": text, "title": title, "license": CWE_LICENSE, "content_type": "application/cwe+xml", "member": f"{kind}/{number}"}
-
-
-def _blocks(element: etree._Element) -> list[str]:
-    """Paragraphs and items of an element that mixes bare text with XHTML."""
-    blocks, text = [], element.text or ""
-    for child in element:
-        if tag(child) in ("p", "div", "ul", "ol", "li", "dl", "dt", "dd", "table", "tr"):
-            blocks.append(flat(text))
-            inner = _blocks(child)
-            blocks += [f"- {flat(' '.join(inner))}"] if tag(child) == "li" else inner
-            text = child.tail or ""
+        file = cast(IO[bytes], _Again(head, plain))
+        if b"<mediawiki" in head:
+            yield from mediawiki.pages(file, name, namespaces=namespaces, license=license, seconds=seconds)
+        elif re.search(rb"<posts\b", head):
+            yield from questions.threads(file, path, answers=answers, license=license)
         else:
-            text += " " if tag(child) == "br" else "".join(child.itertext())
-            text += child.tail or ""
-    return [block for block in [*blocks, flat(text)] if block]
+            yield from cwe.entries(file, name)
+
+
+def _whole(path: str, name: str, made: Callable[[str, str], dict[str, Any] | Refused], license: str | None) -> Iterator[dict[str, Any] | Refused]:
+    """A file that is one document."""
+    try:
+        with _unpacked(path) as file:
+            data = file.read(MAX_FILE + 1)
+        if len(data) > MAX_FILE:
+            yield Refused(name, "too_large", f"more than {MAX_FILE} bytes")
+            return
+        found = made(decode(data)[0], name)
+    except UnicodeError as error:
+        yield Refused(name, "wrong_charset", str(error))
+    except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        yield Refused(name, "corrupt_archive", str(error))
+    else:
+        yield found if isinstance(found, Refused) else {**found, "license": found["license"] or license, "length": len(data)}
 
 
 def _articles(path: str) -> Iterator[dict[str, Any] | Refused]:

@@ -1,10 +1,11 @@
-"""Tables that are text already: JSON lines (also gzip) and Parquet, as documents, chats or pairs."""
+"""Tables that are text already, or whose rows a template makes one: JSON lines, CSV (also gzip) and Parquet, as documents, chats or pairs."""
 
 import gzip
 import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +13,9 @@ import pyarrow.parquet as pq
 
 from catalog.errors import InputError, near
 from catalog.stage import Refused, source
+from ingest.separated import SEPARATED, rows_of
 from ingest.shapes import COLUMNS, SHAPES, Unfit
+from ingest.template import Template, filled, parsed
 
 MAX_LINE = 64 << 20
 BATCH = 256
@@ -21,33 +24,49 @@ JSON_LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json.gz")
 Numbered = tuple[int, int, Mapping[str, Any] | Refused]      # a row's number from 1, its bytes, itself
 
 
-@source(version=2)
-def read(path: str, *, columns: dict[str, str] | None = None, shape: str = "document") -> Iterator[dict[str, Any] | Refused]:
+@source(version=3)
+def read(
+    path: str, *, columns: dict[str, str] | None = None, shape: str = "document", template: str | None = None
+) -> Iterator[dict[str, Any] | Refused]:
     """Yield the rows of a table. `columns` is {ours: theirs}, `theirs` a path with dots in nested rows; without it equal names are taken.
 
-    A row's place is its number from 1. Reasons: `bad_json`, `too_large`, `truncated`, `corrupt_table`, and those of its shape:
+    `template` makes the text of a document of the row's own columns, such as `{question}\\n\\n{answer}`; {{ and }} are braces, and a name may have dots.
+    A `.csv` or `.tsv` has its columns' names in its first row. A row's place is its number from 1. Reasons:
+    `bad_json`, `too_large`, `truncated`, `corrupt_table`, and those of its shape:
     `no_text`, `bad_row`, `no_assistant`, `no_preference`. Raises InputError for a column that is not there, naming the nearest.
     """
     name = os.path.basename(path)
     _check_ours(columns or {}, shape, path)
-    rows = _parquet(path) if name.endswith(".parquet") else _lines(path) if name.endswith(JSON_LINES) else None
-    if rows is None:
-        raise InputError(f"{path}: tables reads {', '.join(JSON_LINES[:2])} and .parquet")
-    checked, kind = not columns, "application/parquet" if name.endswith(".parquet") else "application/jsonl"
+    made = parsed(template, path, shape, columns or {}) if template is not None else None
+    rows, kind = _rows(path, name)
+    checked = not columns and made is None
     for number, size, row in rows:
         if isinstance(row, Refused):
             yield row
             continue
-        if not checked and columns:
-            _check_theirs(columns, row, path)
+        if not checked:
+            _check_theirs(columns or {}, made, row, path)
             checked = True
         ours = {mine: _at(row, theirs) for mine, theirs in columns.items()} if columns else row
         try:
+            if made is not None:
+                ours = {**ours, "text": filled(made, partial(_at, row))}
             yield {**SHAPES[shape](ours), "offset": number, "length": size, "content_type": kind}
         except Unfit as unfit:
             yield Refused(f"{name}#{number}", unfit.args[0], f"row {number}: {unfit.args[1]}", number)
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             yield Refused(f"{name}#{number}", "bad_row", f"row {number}: {type(error).__name__}: {error}", number)
+
+
+def _rows(path: str, name: str) -> tuple[Iterator[Numbered], str]:
+    """The rows of a table and its content type, by the end of its name."""
+    if name.endswith(".parquet"):
+        return _parquet(path), "application/parquet"
+    if name.endswith(JSON_LINES):
+        return _lines(path), "application/jsonl"
+    if name.endswith(SEPARATED):
+        return rows_of(path), "text/csv"
+    raise InputError(f"{path}: tables reads {', '.join(JSON_LINES[:2])}, .csv, .tsv and .parquet")
 
 
 def _check_ours(columns: dict[str, str], shape: str, path: str) -> None:
@@ -58,11 +77,13 @@ def _check_ours(columns: dict[str, str], shape: str, path: str) -> None:
             raise InputError(f"{path}: columns: a {shape} has no {mine!r}{near(mine, COLUMNS[shape])}")
 
 
-def _check_theirs(columns: dict[str, str], row: Mapping[str, Any], path: str) -> None:
+def _check_theirs(columns: dict[str, str], made: Template | None, row: Mapping[str, Any], path: str) -> None:
     """The first row stands for all: a name that is not in it is a mistake of the recipe; a later row may lack one."""
-    for mine, theirs in columns.items():
+    wanted = [(f"columns: {mine}", theirs) for mine, theirs in columns.items()]
+    wanted += [("template", field) for _, field in made or () if field is not None]
+    for where, theirs in wanted:
         if theirs not in row and theirs.partition(".")[0] not in row:
-            raise InputError(f"{path}: columns: {mine}: the table has no {theirs!r}{near(theirs, row)}")
+            raise InputError(f"{path}: {where}: the table has no {theirs!r}{near(theirs, row)}")
 
 
 def _at(row: Mapping[str, Any], trail: str) -> Any:

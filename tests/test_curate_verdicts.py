@@ -80,6 +80,20 @@ def test_the_first_true_clause_is_the_reason(tmp_path: Path) -> None:
     assert rows["domain"].to_list()[:2] == ["web", "code"] and rows["language"].null_count() == 12
 
 
+def test_files_from_before_there_were_facts_have_none(tmp_path: Path) -> None:
+    """A clause about facts drops what has them and leaves what was written before: NULL does not drop."""
+    kinds = ["test", "vendored", None, "minified", "vendored", None]
+    new, old = corpus(tmp_path, [{"text": f"x{i}", "facts": {"nature": kind}} for i, kind in enumerate(kinds)])
+    frame = pl.read_parquet(tmp_path / old.path).drop("facts")
+    frame.write_parquet(tmp_path / old.path)
+    files = [new, replace(old, columns=tuple(column for column in old.columns if column[0] != "facts"))]
+    asked = policy(tmp_path, "drop:\n  elsewhere: \"facts.nature IN ('minified', 'vendored')\"\nkeep: [facts.position]")
+    assert judged(files, asked, tmp_path)["reason"].to_list() == [None, "elsewhere", None, None, None, None]
+    assert attempt(files, asked, exact=True).kept.count == 5
+    with pytest.raises(PolicyError, match="'facts' has no signal 'natur'; did you mean 'nature'"):
+        judged(files, policy(tmp_path, "drop:\n  elsewhere: facts.natur = 'x'"), tmp_path)
+
+
 def test_without_a_policy_every_document_is_kept(tmp_path: Path) -> None:
     files = clustered(made(tmp_path), [0] * 12)
     rows = judged(files, None, tmp_path)

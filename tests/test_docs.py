@@ -30,7 +30,7 @@ from synth.write import write
 
 PAGES = sorted([*HOME.glob("*.md"), *HOME.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
-COMMANDS = ("init", "run", "plan", "ls", "show", "sql", "why", "trace", "policy", "adopt", "jobs", "logs", "cancel", "gc", "ship", "doctor")
+COMMANDS = ("init", "run", "plan", "ls", "show", "sql", "why", "trace", "policy", "adopt", "jobs", "logs", "cancel", "gc", "fetch", "ship", "doctor")
 
 
 def blocks() -> list[tuple[str, str]]:
@@ -78,7 +78,7 @@ def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
     said = headrace(*command, "--help")
     assert said.code == 0
     assert "Usage: headrace" in said.out
-    assert "--lake" in said.out or command in (("init",), ("ship",), ("policy",))
+    assert "--lake" in said.out or command in (("init",), ("fetch",), ("ship",), ("policy",))
 
 
 def test_readme_names_every_command() -> None:

@@ -29,6 +29,7 @@ DOORS = {                                                    # where a heavy lib
     "vllm": ("synth/engine.py",),
     "accelerate": ("trainer/loop.py",),
     "pypdfium2": ("ingest/pdf.py",),
+    "mwparserfromhell": ("ingest/wikitext.py",),
 }
 TORCH_INSIDE = ("synth/engine.py", "curate/quality.py")      # in functions only; anywhere in trainer/
 LOOKUP = "catalog/stage.py"                                  # may look a name up in a room above it

@@ -15,14 +15,17 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import ingest.archives
+from catalog.errors import InputError
 from catalog.stage import Bound, Refused
-from ingest import licenses
 from ingest.archives import members
 from ingest.code import read
 from ingest.land import land, tasks
 from ingest.languages import content_type
+from ingest.packages import package
 
 APACHE = "Apache License\nVersion 2.0, January 2004\n" + "Terms and conditions. " * 40
 MIT = "MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy of this software"
@@ -54,14 +57,22 @@ def test_an_archive_is_its_source_files(tmp_path: Path) -> None:
     read_files, refused = told(tar(tmp_path / "weir_tools-1.2.0.tar.gz", TREE, "weir_tools-1.2.0/"))
     assert {name: (row["license"], row["content_type"]) for name, row in read_files.items()} == {
         "src/gate.py": ("Apache-2.0", "text/x-python"), "src/Gate.java": ("Apache-2.0", "text/x-java"), "src/vendored/pump.c": ("MIT", "text/x-c"),
-        "src/own.h": ("MPL-2.0", "text/x-c"),
+        "src/own.h": ("MPL-2.0", "text/x-c"), "src/min.js": ("Apache-2.0", "text/x-javascript"), "src/made_pb2.py": ("Apache-2.0", "text/x-python"),
     }  # fmt: skip
     assert read_files["src/gate.py"]["uri"] == "pkg:pypi/weir-tools@1.2.0#src/gate.py"
     assert read_files["src/gate.py"]["text"] == CODE
     assert refused == {
         "PKG-INFO": "not_code", "LICENSE": "not_code", "src/vendored/COPYING": "not_code", "README.md": "not_code", "src/__init__.py": "empty",
-        "src/logo.py": "binary", "src/min.js": "minified", "src/made_pb2.py": "generated",
+        "src/logo.py": "binary",
     }  # fmt: skip
+    facts = {name: row["facts"] for name, row in read_files.items()}
+    assert {name: fact["nature"] for name, fact in facts.items()} == {
+        "src/gate.py": None, "src/Gate.java": None, "src/vendored/pump.c": "vendored", "src/own.h": None, "src/min.js": "minified",
+        "src/made_pb2.py": "generated",
+    }  # fmt: skip
+    assert facts["src/own.h"] == {"package": "pkg:pypi/weir-tools", "version": "1.2.0", "nature": None, "terms": "weak-copyleft",
+        "position": facts["src/own.h"]["position"]}
+    assert len({fact["position"] for fact in facts.values()}) == len(facts)
 
 
 def test_a_folder_and_a_zip_give_the_same(tmp_path: Path) -> None:
@@ -78,6 +89,7 @@ def test_a_folder_and_a_zip_give_the_same(tmp_path: Path) -> None:
     assert set(from_zip) == set(from_folder)
     assert refused["src/link.py"] == "not_a_file"
     assert told(str(folder / "src" / "gate.py"))[0]["gate.py"]["text"] == CODE
+    assert told(str(folder / "src" / "gate.py"))[0]["gate.py"]["facts"]["position"] is None
 
 
 @pytest.mark.parametrize(("file", "content", "purl", "license"), [
@@ -179,19 +191,38 @@ def test_a_broken_archive_gives_what_stands_before_the_break(tmp_path: Path) -> 
     assert [member.problem[0] for member in members(str(tmp_path / "no.zip")) if member.problem] == ["corrupt_archive"]
 
 
-def test_names_and_licences() -> None:
+def test_names() -> None:
     assert [content_type(name) for name in ("a/b.cpp", "Makefile", "CMakeLists.txt", "x.PY", "x.docx", ".gitignore", "noend")] == [
         "text/x-c++", "text/x-makefile", "text/x-cmake", "text/x-python", None, None, None,
     ]  # fmt: skip
-    assert [licenses.of_text(text) for text in (APACHE, MIT, "All rights reserved.")] == ["Apache-2.0", "MIT", None]
-    assert [licenses.of_name(said) for said in ("BSD", "Apache License, Version 2.0", "GPL-3.0-or-later", "see file")] == [
-        "BSD-3-Clause", "Apache-2.0", "GPL-3.0-or-later", None,
-    ]  # fmt: skip
-    assert licenses.of_header("// SPDX-License-Identifier: Apache-2.0 OR MIT\nint x;") == "Apache-2.0 OR MIT"
+
+
+def test_texts_and_scripts_are_read_too(tmp_path: Path) -> None:
+    files = {"src/z.py": CODE, "README.md": "Read me.\n", "bin/open": "#!/usr/bin/env python3\nimport z\n", "bin/note": "no script", "conf.yaml": "a: 1\n"}
+    path = tar(tmp_path / "weir-1.0.tar.gz", files, "weir-1.0/")
+    read_files, refused = told(path, also=["markdown"])
+    order = sorted(read_files, key=lambda name: read_files[name]["facts"]["position"])
+    assert (order[0], sorted(read_files), refused) == ("README.md", ["README.md", "bin/open", "src/z.py"], {"bin/note": "not_code", "conf.yaml": "not_code"})
+    assert read_files["bin/open"]["content_type"] == "text/x-python"
+    with pytest.raises(InputError, match="did you mean 'markdown'"):
+        told(path, also=["markdwon"])
+
+
+METADATA = ("PKG-INFO", "pyproject.toml", "package.json", "Cargo.toml", "META.json", "composer.json", "DESCRIPTION", "x.gemspec", "pom.xml", "setup.cfg",
+    "go.mod", "LICENSE")
+SAID = ('{"name": [1], "license": {}}', "[]", '{"license": [{"type": 1}, null]}', "[project]\nname = 1\nclassifiers = 3",
+    "[package]\nversion = {workspace = true}", "Name: \nLicense: \n", "<license><name>", "license = ")
+
+
+@given(st.dictionaries(st.sampled_from(METADATA), st.one_of(st.sampled_from(SAID), st.text(max_size=60)), max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_whatever_metadata_says_is_a_package(files: dict[str, str]) -> None:
+    found = package(files, "weir-1.0")
+    assert found.purl.startswith("pkg:") and all(isinstance(name, str) for name in found.licenses.values())
 
 
 def test_the_demo_code_has_its_licence(examples: Path) -> None:
     counted = {path.name: told(str(path))[0] for path in sorted((examples / "code").iterdir())}
-    assert {name: len(files) for name, files in counted.items()} == {"jpype1-1.7.0.tar.gz": 385, "jpype1-1.7.1.tar.gz": 385, "llamafactory-0.9.5": 182}
+    assert {name: len(files) for name, files in counted.items()} == {"jpype1-1.7.0.tar.gz": 386, "jpype1-1.7.1.tar.gz": 386, "llamafactory-0.9.5": 182}
     assert {row["license"] for files in counted.values() for row in files.values()} == {"Apache-2.0"}
     assert counted["jpype1-1.7.1.tar.gz"]["native/common/jp_array.cpp"]["uri"] == "pkg:pypi/jpype1@1.7.1#native/common/jp_array.cpp"

@@ -12,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from catalog.errors import InputError
 from catalog.stage import Refused
@@ -67,7 +69,7 @@ def test_a_column_that_is_not_there_is_the_users_mistake(tmp_path: Path, columns
         list(read(table(tmp_path / "t.jsonl", [{"body": "x"}]), columns=columns, shape=shape))
     assert said in str(error.value)
     with pytest.raises(InputError, match=r"tables reads \.jsonl"):
-        list(read(str(tmp_path / "t.csv")))
+        list(read(str(tmp_path / "t.xyz")))
 
 
 def test_bad_lines_are_refused_by_number_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -186,3 +188,50 @@ def test_scores_and_pairs_that_are_none(tmp_path: Path) -> None:
         ({"prompt": "a", "chosen": " ", "rejected": "c"}, "bad_row"), ({"prompt": [], "chosen": "b", "rejected": "c"}, "bad_row"),
     ):  # fmt: skip
         assert one(tmp_path, row, shape="pair").reason == reason
+
+
+ROWS = [{"question": "Who keeps the lock?", "answer": "Ann", "n": 3, "meta": {"by": "Bo"}}, {"question": "Why?", "answer": None}, {"other": 1}]
+
+
+def test_a_template_makes_a_text_of_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    found = list(read(str(path), template="Q: {question}\n\nA: {answer} ({meta.by}, {n}) {{so}}", columns={"author": "meta.by"}))
+    assert [row["text"] if isinstance(row, dict) else row.reason for row in found] == ["Q: Who keeps the lock?\n\nA: Ann (Bo, 3) {so}",
+        "Q: Why?\n\nA:  (, ) {so}", "no_text"]
+    assert isinstance(found[0], dict) and found[0]["author"] == "Bo"
+
+
+@pytest.mark.parametrize(("template", "said"), [
+    ("{qestion}", "the table has no 'qestion'; did you mean 'question'"), ("{question.__class__}", None), ("{question[0]}", "not the name of a column"),
+    ("{0!r}", "not the name of a column"),
+    ("{question:>9}", "not the name of a column"), ("{}", "not the name of a column"), ("{question", "template: "), ("no column", "names no column"),
+])  # fmt: skip
+def test_a_template_is_columns_and_nothing_else(tmp_path: Path, template: str, said: str | None) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(json.dumps(ROWS[0]) + "\n")
+    if said is None:
+        assert [row.reason for row in read(str(path), template=template) if isinstance(row, Refused)] == ["no_text"]
+        return
+    with pytest.raises(InputError, match=said):
+        list(read(str(path), template=template))
+
+
+@pytest.mark.parametrize("end", [".csv", ".tsv", ".csv.gz"])
+def test_separated_values(tmp_path: Path, end: str) -> None:
+    sign = "\t" if end == ".tsv" else ","
+    lines = f'\ufeffname{sign}text\r\n"A ""lock"""{sign}"two\nlines"\r\nB{sign}\r\n\r\nC{sign}x{sign}more\r\nD{sign}last'
+    path = tmp_path / f"t{end}"
+    path.write_bytes(gzip.compress(lines.encode()) if end.endswith(".gz") else lines.encode())
+    found = list(read(str(path), columns={"title": "name", "text": "text"}))
+    assert [(row["title"], row["text"], row["offset"]) if isinstance(row, dict) else row.reason for row in found] == [
+        ('A "lock"', "two\nlines", 1), "no_text", "bad_row", ("D", "last", 4),
+    ]  # fmt: skip
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_a_table_of_some_kind(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "t.csv").write_bytes(b"text,b\n" + content)
+    for row in read(str(tmp_path / "t.csv")):
+        assert isinstance(row, Refused) or row["text"].strip()
