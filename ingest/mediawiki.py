@@ -78,7 +78,7 @@ class _Wiki:
         base = info.findtext("{*}base") or ""
         self.base = base.rpartition("/")[0] + "/" if "/" in base else ""
         self.lang = root.get("{http://www.w3.org/XML/1998/namespace}lang")
-        if self.license is None and (urlsplit(base).hostname or "").endswith(WIKIMEDIA):
+        if self.license is None and _host(base).endswith(WIKIMEDIA):
             self.license = LICENSE
         self.cut += [found.text for found in info.findall("{*}namespaces/{*}namespace") if found.get("key") in ("6", "14", "-2") and found.text]
 
@@ -106,3 +106,10 @@ def _day(said: str | None) -> datetime.date | None:
     except ValueError:
         return None
 
+
+def _host(address: str) -> str:
+    """The host of an address; nothing of one that is none."""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""

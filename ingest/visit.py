@@ -172,7 +172,7 @@ def _said(address: Address, found: Fetched, site: Site, manners: Manners) -> Out
     except ValueError as error:
         return {"reason": "bad_encoding", "error": str(error)}
     if address.kind == "sitemap":
-        return {"leads": [[to, address.depth, 0, what] for to, what in _listed(body, address.uri) if manners.scope.holds(to)]}
+        return {"leads": [[to, address.depth, 0, what] for to, what in listed(body, address.uri) if manners.scope.holds(to)]}
     outs = robots.opted_out(site.rules, address.uri, found.headers)
     if not is_html(kind.partition(";")[0].strip().lower(), body):
         return {"opt_out": " ".join(outs) or None}
@@ -196,7 +196,7 @@ def _plain(url: str) -> str:
     return f"{parts.netloc}{parts.path}"
 
 
-def _listed(body: bytes, url: str) -> list[tuple[str, str]]:
+def listed(body: bytes, url: str) -> list[tuple[str, str]]:
     """The addresses that a sitemap lists, plain or packed, and whether they are sitemaps themselves. It may only speak of its own host."""
     if body.startswith(b"\x1f\x8b"):
         body = undone(body, "", "gzip")

@@ -42,14 +42,26 @@ PARSERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "robots": (".txt", "fuzzing:robots", (".robots",)),
     "charset": (".txt", "fuzzing:decoded", (".html", ".txt")),
     "epub": (".epub", "ingest.books:read", (".epub",)),
-    "books": (".txt", "ingest.books:read", (".txt",)),
-    "papers": (".xml", "ingest.papers:read", (".xml", ".nxml")),
-    "reference": (".xml", "ingest.reference:read", (".xml",)),
+    "books": (".txt", "ingest.books:read", ("book.txt",)),
+    "books_html": (".html", "ingest.books:read", (".html",)),
+    "books_pdf": (".pdf", "ingest.books:read", (".pdf",)),
+    "papers": (".xml", "ingest.papers:read", ("paper.xml", ".nxml", ".tei.xml")),
+    "papers_tex": (".tex", "ingest.papers:read", (".tex",)),
+    "papers_bundle": (".tar.gz", "ingest.papers:read", (".tex.tar.gz",)),
+    "papers_pdf": (".pdf", "ingest.papers:read", (".pdf",)),
+    "papers_text": (".txt", "ingest.papers:read", (".txt", ".tex")),
+    "wiki": (".xml", "ingest.reference:read", (".wiki.xml",)),
+    "questions": (".xml", "ingest.reference:read", (".Posts.xml",)),
+    "cwe": (".xml", "ingest.reference:read", ("cwe.xml",)),
+    "rfc": (".txt", "ingest.reference:read", (".rfc.txt",)),
+    "manual": (".1", "ingest.reference:read", (".man.1", ".mdoc.1")),
     "code": (".zip", "ingest.code:read", (".zip", ".whl", ".epub")),
     "code_tar": (".tar.gz", "ingest.code:read", (".tar.gz",)),
     "tables": (".jsonl", "ingest.tables:read", (".jsonl",)),
     "tables_gz": (".jsonl.gz", "ingest.tables:read", (".jsonl.gz",)),
+    "tables_csv": (".csv", "ingest.tables:read", (".csv",)),
     "parquet": (".parquet", "ingest.tables:read", (".parquet",)),
+    "sitemap": (".xml", "fuzzing:sitemap", (".xml", ".html")),
 }
 """By name: the ending that its input has, what reads it, the endings of sound inputs."""
 
@@ -71,6 +83,12 @@ def robots(path: str) -> Iterator[Any]:
 
     said = read(Path(path).read_bytes())
     yield allowed(said, "http://a.example/b?c", "headrace"), delay(said, "headrace", 1.0), sitemaps(said), opted_out(said, "http://a.example/b")
+
+
+def sitemap(path: str) -> Iterator[Any]:
+    from ingest.visit import listed
+
+    yield listed(Path(path).read_bytes(), "http://a.example/s.xml")
 
 
 def decoded(path: str) -> Iterator[Any]:
