@@ -9,12 +9,15 @@ is made as small as it gets in a minute and kept in tests/seeds/PARSER, which `m
 
 import argparse
 import hashlib
+import io
 import os
 import random
 import resource
 import sys
+import tarfile
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +67,12 @@ PARSERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "sitemap": (".xml", "fuzzing:sitemap", (".xml", ".html")),
 }
 """By name: the ending that its input has, what reads it, the endings of sound inputs."""
+
+CONTAINER = b'<container><rootfiles><rootfile full-path="content.opf" media-type="application/oebps-package+xml"/></rootfiles></container>'
+OPF = (
+    b'<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>The Weir</dc:title></metadata>'
+    b'<manifest><item id="a" href="one.xhtml" media-type="application/xhtml+xml"/></manifest><spine><itemref idref="a"/></spine></package>'
+)
 
 
 def html(path: str) -> Iterator[Any]:
@@ -124,7 +133,44 @@ def sound(parser: str) -> list[bytes]:
     for place in places:
         paths = sorted(path for path in place.rglob("*") if path.name.endswith(endings) and path.is_file())
         found += [path.read_bytes()[:MOST] for path in paths[:: max(1, len(paths) // 40)][:40]]
+    found += packed(endings)
     return found or [b"<?xml version='1.0'?><a><b c='1'>text</b></a>"]
+
+
+def packed(endings: tuple[str, ...]) -> list[bytes]:
+    """Archives and a PDF, made of the golden inputs."""
+    from texts_making import column, pdf
+
+    golden = {path.name: path.read_bytes() for path in sorted((HERE / "golden" / "fuzz").iterdir())}
+    tree = {"p-1.0/a.py": b"import b\nprint(b.x)\n", "p-1.0/b.py": b"x = 1\n", "p-1.0/PKG-INFO": b"Name: p\nVersion: 1.0\nLicense: MIT\n\n"}
+    made = []
+    if ".epub" in endings or ".zip" in endings:
+        book = {"META-INF/container.xml": CONTAINER, "content.opf": OPF, "one.xhtml": b"<html><body>" + golden["weir.html"] + b"</body></html>"}
+        made += [zipped(tree), zipped({"mimetype": b"application/epub+zip", **book})]
+    if ".tar.gz" in endings or ".tex.tar.gz" in endings:
+        made += [tarred(tree), tarred({"main.tex": golden["flow.tex"], "part.tex": b"A part."})]
+    if ".pdf" in endings:
+        lines = [f"The keeper of lock {n} wrote the level of the wa-" if n % 3 == 0 else f"ter into the book, page {n}." for n in range(30)]
+        made.append(pdf([column(50, 700, lines) + column(320, 700, lines), column(50, 700, lines)]))
+    return made
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    into = io.BytesIO()
+    with zipfile.ZipFile(into, "w") as out:
+        for name, content in files.items():
+            out.writestr(name, content)
+    return into.getvalue()
+
+
+def tarred(files: dict[str, bytes]) -> bytes:
+    into = io.BytesIO()
+    with tarfile.open(fileobj=into, mode="w:gz") as out:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            out.addfile(info, io.BytesIO(content))
+    return into.getvalue()
 
 
 def kept(parser: str) -> list[Path]:
