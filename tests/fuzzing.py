@@ -70,7 +70,8 @@ PARSERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 CONTAINER = b'<container><rootfiles><rootfile full-path="content.opf" media-type="application/oebps-package+xml"/></rootfiles></container>'
 OPF = (
-    b'<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>The Weir</dc:title></metadata>'
+    b'<package xmlns="http://www.idpf.org/2007/opf" version="3.0">'
+    b'<metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>The Weir</dc:title></metadata>'
     b'<manifest><item id="a" href="one.xhtml" media-type="application/xhtml+xml"/></manifest><spine><itemref idref="a"/></spine></package>'
 )
 
