@@ -14,6 +14,7 @@ from ingest.blocks import Blocks, scan
 from ingest.charset import decode
 from ingest.choice import Trees, choose, doubt, learned, probabilities, together
 from ingest.features import FEATURES, Floats, measure
+from ingest.formulae import written
 from ingest.plain import render
 from ingest.tags import ID
 
@@ -41,6 +42,7 @@ def read(page: bytes, charset: str | None = None, trees: Trees | None = None) ->
     """Find a page's blocks and judge them. Raises UnicodeError where no encoding makes sense of the bytes, OverflowError of too many blocks."""
     markup, encoding = decode(page, charset)
     data = page if encoding == "utf-8" and page[:3] != b"\xef\xbb\xbf" else markup.encode("utf-8", "replace")
+    data = written(data)
     found = scan(data)
     if len(found.blocks) > MAX_BLOCKS:
         raise OverflowError(f"{len(found.blocks):,} blocks of text")
