@@ -101,16 +101,19 @@ def _rounds(part: Part, work: Work, folder: Path, state: Crawl, leads: list[Lead
         meter.to(state.pages)
         while True:
             plan = folder / f"round-{state.round + 1:06d}" / "plan.json"
-            if plan.is_file():
-                tasks = json.loads(plan.read_text(encoding="utf-8"))
+            if plan.is_file():                               # of a run that was killed; the lake may have moved since
+                tasks = [{**task, **_places(folder)} for task in json.loads(plan.read_text(encoding="utf-8"))]
             else:
+                if _spent(state, most, knobs["max_bytes"]):
+                    return state
                 tasks = _tasks(part, folder, state, given, scope, most, min(seconds, float(knobs["round"])))
-                if not tasks and (_spent(state, most, knobs["max_bytes"]) or not _wait(state, float(knobs["patience"]), meter)):
+                if not tasks and not _wait(state, float(knobs["patience"]), meter):
                     return state
                 if not tasks:
                     continue
                 write_json(plan, tasks)
-            given, seconds = [], seconds * 2
+                given = []
+            seconds *= 2
             meter.to(state.pages)
             spark = spark_for(work, part, 0)
             with _watching(plan.parent, state, meter):
@@ -132,14 +135,14 @@ def _tasks(part: Part, folder: Path, state: Crawl, leads: Sequence[Lead], scope:
     number = state.round + 1
     agent = f"headrace/{__version__}" + (f" (+{knobs['contact']})" if knobs["contact"] else "")
     shared = {
-        "folder": str(folder), "round": number, "buckets": state.count, "visit": state.visit, "knobs": knobs, "agent": agent, "seconds": seconds,
-        "scope": {"hosts": sorted(scope.hosts), "domains": sorted(scope.domains), "any": scope.any}, "inbox": state.sent, "archives": str(folder / "warc"),
+        **_places(folder), "round": number, "buckets": state.count, "visit": state.visit, "knobs": knobs, "agent": agent, "seconds": seconds,
+        "scope": {"hosts": sorted(scope.hosts), "domains": sorted(scope.domains), "any": scope.any}, "inbox": state.sent,
         "info": {"software": agent, "format": "WARC File Format 1.1", "robots": "obey", "isPartOf": str(part.given.get("dump") or part.dataset)},
     }  # fmt: skip
     tasks = []
     for b in active:
-        if pages.get(b) == 0 or size.get(b) == 0:
-            continue
+        if (pages.get(b) == 0 or size.get(b) == 0) and b not in seeded and b not in state.awaited:
+            continue                                         # what it has waits; what comes to it must still be put down
         about = state.buckets.get(b, {})
         tasks.append({
             **shared, "name": f"{part.id}, round {number}, bucket {b}", "bytes": load[b], "bucket": int(b),
@@ -148,6 +151,10 @@ def _tasks(part: Part, folder: Path, state: Crawl, leads: Sequence[Lead], scope:
             "archive": f"{part.dataset}-{state.visit:03d}-{number:06d}-{int(b):05d}.warc.gz",
         })  # fmt: skip
     return tasks
+
+
+def _places(folder: Path) -> dict[str, str]:
+    return {"folder": str(folder), "archives": str(folder / "warc")}
 
 
 def _shares(load: dict[str, int], left: int | None) -> dict[str, int]:

@@ -32,11 +32,12 @@ WORD = re.compile(rb"[a-z\x80-\xff]{2,}")
 
 @dataclass(slots=True)
 class Site:
-    """The robots.txt of one origin (scheme, host, port). `all` as in `robots.Rules`; `text` is what was read of it."""
+    """The robots.txt of one origin (scheme, host, port). `all` as in `robots.Rules`; `text` is what was read of it; `failed` counts in a row."""
 
     at: float
     text: str = ""
     all: bool | None = None
+    failed: int = 0
     rules: Rules = field(default_factory=Rules)
 
 
@@ -57,7 +58,7 @@ def read(path: str | None) -> dict[str, Host]:
     """Return the hosts of a bucket by name."""
     found: dict[str, Host] = {}
     for row in json.loads(Path(path).read_text(encoding="utf-8")) if path else []:
-        sites = {origin: site(at, text, whole) for origin, (at, text, whole) in row["sites"].items()}
+        sites = {origin: site(*said) for origin, said in row["sites"].items()}
         alike = {shape: (n, set(sketches)) for shape, (n, sketches) in row["alike"].items()}
         found[row["name"]] = Host(row["name"], row["ready"], row["faults"], row["busy"], row["pages"], sites, alike)
     return found
@@ -68,7 +69,7 @@ def write(path: str, hosts: dict[str, Host]) -> None:
     rows = [
         {
             "name": host.name, "ready": host.ready, "faults": host.faults, "busy": host.busy, "pages": host.pages,
-            "sites": {origin: [one.at, one.text, one.all] for origin, one in host.sites.items()},
+            "sites": {origin: [one.at, one.text, one.all, one.failed] for origin, one in host.sites.items()},
             "alike": {shape: [n, sorted(sketches)] for shape, (n, sketches) in host.alike.items()},
         }
         for host in hosts.values()
@@ -76,15 +77,17 @@ def write(path: str, hosts: dict[str, Host]) -> None:
     write_json(path, rows)
 
 
-def site(at: float, text: str, whole: bool | None) -> Site:
+def site(at: float, text: str, whole: bool | None, failed: int = 0) -> Site:
     """Return a site from what is kept of its robots.txt."""
-    return Site(at, text, whole, Rules(all=whole) if whole is not None else robots.read(text.encode()))
+    return Site(at, text, whole, failed, Rules(all=whole) if whole is not None else robots.read(text.encode()))
 
 
-def believed(host: Host, origin: str, now: float) -> Site | None:
-    """Return what is known of an origin's robots.txt, None where it has to be asked for."""
+def believed(host: Host, origin: str, now: float, tries: int) -> Site | None:
+    """Return what is known of an origin's robots.txt; None where it has to be asked for, which is done `tries` times."""
     known = host.sites.get(origin)
-    return known if known and now - known.at < ROBOTS_AGE and known.all is not False else None
+    if known is None or now - known.at >= ROBOTS_AGE:
+        return None
+    return known if known.all is not False or known.failed >= tries else None
 
 
 def retry_after(said: str | None, at: datetime) -> float | None:

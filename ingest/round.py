@@ -79,9 +79,9 @@ class Round:
         with Archive(os.path.join(archives, name), self.task["info"], mark) as archive, open(f"{self.stem}.journal", "ab") as journal:
             self.archive, self.journal = archive, journal
             self._ask()
+            if self.failed:                                  # what was kept stays beside its name, to be gone on with
+                raise self.failed[0]
             fetched = archive.records > 1
-        if self.failed:
-            raise self.failed[0]
         if not fetched:
             for left in (name, f"{name.removesuffix('.warc.gz')}.cdxj"):
                 os.unlink(os.path.join(archives, left))
@@ -129,10 +129,9 @@ class Round:
     def _turn(self, address: Address, host: hosts.Host) -> Turn:
         """Ask for a page that its robots.txt allows; for the robots.txt first where that is not known."""
         origin = origin_of(address.uri)
-        site = hosts.believed(host, origin, time.time())
-        if site is None and host.faults < self.manners.tries:
+        site = hosts.believed(host, origin, time.time(), self.manners.tries)
+        if site is None:
             return ask_robots(origin, host, self.manners)
-        site = site or host.sites.get(origin) or hosts.site(0.0, "", False)
         why = refusal(address, site, host, self.manners)
         if why:
             return Turn({"kind": "page", "uri": address.uri, "state": "refused", "reason": why, "ready": host.ready})
@@ -180,7 +179,7 @@ class Round:
         host.ready = float(outcome["ready"])
         host.faults, host.busy = int(outcome.get("faults", host.faults)), int(outcome.get("busy", host.busy))
         if outcome["kind"] == "robots":
-            host.sites[outcome["origin"]] = hosts.site(outcome["at"], outcome["text"], outcome["all"])
+            host.sites[outcome["origin"]] = hosts.site(outcome["at"], outcome["text"], outcome["all"], int(outcome["failed"]))
             host.faults = int(outcome.get("faults", 0))
         else:
             self._settle(self.known[outcome["uri"]], host, outcome)
@@ -240,6 +239,9 @@ class Round:
         """Read what an earlier try of this round kept. Returns how far its archive reaches; None for a new one."""
         kept: list[dict[str, Any]] = []
         journal, part = f"{self.stem}.journal", os.path.join(self.task["archives"], f"{self.task['archive']}.part")
+        whole_file = part.removesuffix(".part")
+        if os.path.isfile(whole_file) and os.path.isfile(journal):  # it broke off behind the last turn, before the account
+            os.replace(whole_file, part)
         size = os.path.getsize(part) if os.path.isfile(part) else 0
         whole = 0
         for line in Path(journal).read_bytes().splitlines(keepends=True) if os.path.isfile(journal) else ():

@@ -77,14 +77,16 @@ def ask_robots(origin: str, known: Host, manners: Manners) -> Turn:
         url = to
     last = asked[-1]
     rules = robots.rules(_undone(last))
-    now = time.time()
+    now, before = time.time(), known.sites.get(origin)
+    failed = (before.failed if before else 0) + 1 if rules.all is False else 0
     outcome: Outcome = {
-        "kind": "robots", "origin": origin, "at": last.at.timestamp(), "text": rules.text, "all": rules.all, "ready": now + manners.delay,
+        "kind": "robots", "origin": origin, "at": last.at.timestamp(), "text": rules.text, "all": rules.all, "failed": failed,
+        "ready": now + manners.delay,
         "leads": [[to, 0, 0, "sitemap"] for to in robots.sitemaps(rules)[:MOST_HOPS] if manners.scope.holds(to)] if manners.sitemaps else [],
     }  # fmt: skip
     if rules.all is False:
         outcome |= {"faults": known.faults + 1, "reason": f"robots_{last.fault or f'status_{last.status}'}"}
-        outcome["ready"] = now + (hosts.retry_after(last.header("retry-after"), last.at) or hosts.pause(known.faults + 1, manners.backoff))
+        outcome["ready"] = now + (hosts.retry_after(last.header("retry-after"), last.at) or hosts.pause(failed, manners.backoff))
     return Turn(outcome, tuple(one for one in asked if one.status is not None))
 
 

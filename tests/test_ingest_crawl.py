@@ -175,7 +175,7 @@ def task(folder: Path, host: Host) -> dict[str, Any]:
 @given(breaks=st.lists(st.tuples(st.integers(0, 14), st.integers(0, 400), st.integers(0, 3000)), max_size=3))
 def test_a_round_that_breaks_off_anywhere_goes_on(tmp_path_factory: pytest.TempPathFactory, breaks: list[tuple[int, int, int]]) -> None:
     """It breaks after some turns; a little of the journal's end, or of the archive's, may be gone as well."""
-    folder, host, keep = tmp_path_factory.mktemp("round"), Host("127.0.8.20"), Round._keep
+    folder, host, keep, lost = tmp_path_factory.mktemp("round"), Host("127.0.8.20"), Round._keep, 0
     host.pages = {f"/{n}": page(article(f"Page {n}", *(f"/{m}" for m in (2 * n + 1, 2 * n + 2) if m < 12))) for n in range(12)}
     with serving(host):
         for turns, journal, archive in breaks:
@@ -194,11 +194,14 @@ def test_a_round_that_breaks_off_anywhere_goes_on(tmp_path_factory: pytest.TempP
                     break
                 except KeyError:
                     pass
+            lost += 1                                        # the turn that broke off
             for path, cut in ((folder / "round-000001" / "00000.journal", journal), (folder / "warc" / "a.warc.gz.part", archive)):
                 if path.is_file() and cut % 3 == 0:
                     path.write_bytes(path.read_bytes()[: max(0, path.stat().st_size - cut)])
+                    lost += 13 if cut else 0
         told = fetch_round(task(folder, host))
         asked = len(host.asked)
+        assert asked <= 13 + lost, "only what broke off is asked for again"
         assert fetch_round(task(folder, host)) == told
         assert len(host.asked) == asked
     found = frontier.read(str(folder / told["state"]))
@@ -209,3 +212,30 @@ def test_a_round_that_breaks_off_anywhere_goes_on(tmp_path_factory: pytest.TempP
     assert {a.record_offset for a in found.values()} == {frame.offset for frame in answers}
     assert len((folder / "warc" / "a.cdxj").read_text().splitlines()) == len([f for f in records if b"WARC-Type: response" in f.data])
     assert json.loads((folder / "round-000001" / "00000.json").read_text()) == told
+
+
+def test_a_round_that_breaks_off_behind_its_last_turn_asks_nobody_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host("127.0.8.20")
+    host.pages = {f"/{n}": page(article(f"Page {n}", f"/{n + 1}")) for n in range(5)}
+    with serving(host), monkeypatch.context() as patch:
+        patch.setattr(Round, "_account", lambda self, archive: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fetch_round(task(tmp_path, host))
+        patch.undo()
+        asked = len(host.asked)
+        told = fetch_round(task(tmp_path, host))
+        assert len(host.asked) == asked
+    assert told["pages"] == 6
+    assert len((tmp_path / "warc" / "a.cdxj").read_text().splitlines()) == 7
+
+
+def test_one_origin_without_robots_txt_costs_no_other(tmp_path: Path) -> None:
+    """A host answers at two ports; at one of them its robots.txt cannot be had."""
+    bad, good = Host("127.0.8.20"), Host("127.0.8.20")
+    bad.pages = {"/robots.txt": page("", status="500 Oops"), "/0": page(article("Bad"))}
+    good.pages = {"/0": page(article("Good"))}
+    with serving(bad, good):
+        order = task(tmp_path, bad)
+        told = fetch_round({**order, "seeds": [[f"{host.url}/0", 0, None, 0, "page"] for host in (bad, good)]})
+    found = frontier.read(str(tmp_path / told["state"]))
+    assert {(a.state, a.reason) for a in found.values()} == {("refused", "robots_unavailable"), ("done", None)}
