@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from catalog.commits import hold
 from catalog.errors import InputError, LakeError
 from catalog.files import DataFile, Draft, write_json
 from catalog.ids import digest
@@ -27,7 +28,7 @@ from headrace.child import Work
 from headrace.engines import spark_for, workers
 from headrace.keys import generation
 from ingest import seeds
-from ingest.frontier import Lead, Scope, bucket_of
+from ingest.frontier import Lead, bucket_of
 from ingest.urls import host
 
 FIRST_ROUND = 10.0
@@ -51,17 +52,27 @@ class Crawl:
     awaited: dict[str, int] = field(default_factory=dict)
     archives: dict[str, list[str]] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
+    scope: str = ""
+    whole: bool = False
 
 
 def crawl(part: Part, work: Work) -> list[str]:
     """Crawl until nothing is due, and publish the frontier. Returns the WARC files of this visit, with `append:` of all visits."""
     folder = Path(work.lake.root) / "crawls" / part.dataset
+    folder.mkdir(parents=True, exist_ok=True)
+    with hold(folder, f"crawling {part.dataset}", work.options.lock_timeout):  # one run at a time, whatever its knobs
+        return _crawl(part, work, folder)
+
+
+def _crawl(part: Part, work: Work, folder: Path) -> list[str]:
     knobs = part.bound[0].knobs
-    state = _state(folder, part, work)
     leads, scope = seeds.start(knobs, lambda sql: _first_column(work, sql))
+    said = {"hosts": sorted(scope.hosts), "domains": sorted(scope.domains), "any": scope.any}
+    write_json(folder / "scope.json", said)
+    state = _state(folder, part, work, digest(json.dumps(said), str(scope.max_depth)))
     if not knobs["contact"] and any(lead for lead in leads if host(lead.uri) not in {name.lower() for name in knobs["allow_hosts"] or ()}):
         work.say(f"{part.id}: no contact: is given, so owners of sites cannot reach you; name a mail address or a page under crawl:")
-    state = _rounds(part, work, folder, state, leads, scope)
+    state = _rounds(part, work, folder, state, leads)
     _publish(part, work, folder, state)
     files = [str(folder / "warc" / name) for visit, names in state.archives.items() for name in names if part.given.get("append") or visit == str(state.visit)]
     if not files:
@@ -70,21 +81,34 @@ def crawl(part: Part, work: Work) -> list[str]:
     return files
 
 
-def _state(folder: Path, part: Part, work: Work) -> Crawl:
-    """Return the state that a crawl has; a new one where there is none. A forced part visits all that it knows again."""
+def _state(folder: Path, part: Part, work: Work, scope: str) -> Crawl:
+    """Return the state that a crawl has; a new one where there is none. A forced part visits all that it knows again.
+
+    Where `scope` has changed since the last visit, pages that have not are asked for whole: their links may count now.
+    """
     path, key = folder / "crawl.json", work.key(part)
-    state = Crawl(work.recipe.name, int(part.bound[0].knobs["buckets"]))
+    state = Crawl(work.recipe.name, int(part.bound[0].knobs["buckets"]), scope=scope)
     if path.is_file():
         state = Crawl(**json.loads(path.read_text(encoding="utf-8")))
         if state.owner != work.recipe.name and not work.options.take:
             raise LakeError(f"the crawl {part.dataset} belongs to the recipe {state.owner!r}; give another name (publish_as:), or take it over (--take)")
         state.owner = work.recipe.name
-    if generation(key) and state.forced != key and state.round:
+    named = part.id in {work.recipe.part(name).id for name in work.options.force}  # forced with a changed recipe it has no generation yet
+    if state.round and (state.forced != key if generation(key) else named):
+        _let_go(folder, state)
         state.visit, state.forced, state.pages, state.bytes, state.errors = state.visit + 1, key, 0, 0, {}
+        state.whole, state.scope = state.scope != scope, scope
         for bucket in state.buckets.values():
-            bucket.update(next=0.0, first=True)
+            bucket.update(next=0.0, first=True, left=bucket["rows"])
         write_json(path, asdict(state))
     return state
+
+
+def _let_go(folder: Path, state: Crawl) -> None:
+    """Forget a round that was broken off in the visit before: what it asked for is asked for again in the new one."""
+    shutil.rmtree(folder / f"round-{state.round + 1:06d}", ignore_errors=True)
+    for path in (folder / "warc").glob(f"*-{state.visit:03d}-{state.round + 1:06d}-*"):
+        path.unlink()
 
 
 def _first_column(work: Work, sql: str) -> list[str]:
@@ -92,22 +116,22 @@ def _first_column(work: Work, sql: str) -> list[str]:
     return [str(value) for value in found.column(0).to_pylist() if value is not None]
 
 
-def _rounds(part: Part, work: Work, folder: Path, state: Crawl, leads: list[Lead], scope: Scope) -> Crawl:
-    """Do rounds until nothing is due soon or the budget is spent."""
+def _rounds(part: Part, work: Work, folder: Path, state: Crawl, leads: list[Lead]) -> Crawl:
+    """Do rounds until nothing is due soon, the budget is spent, or nothing came for as long as patience lasts."""
     knobs = part.bound[0].knobs
     most = min((n for n in (knobs["max_pages"], work.options.limit) if n is not None), default=None)
-    seconds, given = FIRST_ROUND, leads
+    seconds, given, patience, came = FIRST_ROUND, leads, float(knobs["patience"]), (state.pages, time.time())
     with Meter(part.id, most, "pages") as meter:
         meter.to(state.pages)
         while True:
             plan = folder / f"round-{state.round + 1:06d}" / "plan.json"
-            if plan.is_file():                               # of a run that was killed; the lake may have moved since
-                tasks = [{**task, **_places(folder)} for task in json.loads(plan.read_text(encoding="utf-8"))]
+            if plan.is_file():                               # of a run that was killed: its round goes on, as the recipe is now
+                tasks = [_as_now(task, _shared(part, folder, state), most, state) for task in json.loads(plan.read_text(encoding="utf-8"))]
             else:
                 if _spent(state, most, knobs["max_bytes"]):
                     return state
-                tasks = _tasks(part, folder, state, given, scope, most, min(seconds, float(knobs["round"])))
-                if not tasks and not _wait(state, float(knobs["patience"]), meter):
+                tasks = _tasks(part, folder, state, given, most, min(seconds, float(knobs["round"])))
+                if not tasks and not _wait(state, came[1] + patience, meter):
                     return state
                 if not tasks:
                     continue
@@ -119,9 +143,16 @@ def _rounds(part: Part, work: Work, folder: Path, state: Crawl, leads: list[Lead
             with _watching(plan.parent, state, meter):
                 accounts = list(map_files("ingest.crawl:fetch_round", tasks, spark=spark, workers=workers(work)))
             state = _after(folder, state, accounts)
+            came = came if came[0] == state.pages else (state.pages, time.time())
 
 
-def _tasks(part: Part, folder: Path, state: Crawl, leads: Sequence[Lead], scope: Scope, most: int | None, seconds: float) -> list[dict[str, Any]]:
+def _as_now(task: dict[str, Any], shared: dict[str, Any], most: int | None, state: Crawl) -> dict[str, Any]:
+    """A task of an earlier run, under today's knobs: what was too hasty or too wide does not go on for a round."""
+    left = [n for n in (task["pages"], None if most is None else max(0, most - state.pages)) if n is not None]
+    return {**task, **shared, "pages": min(left, default=None)}
+
+
+def _tasks(part: Part, folder: Path, state: Crawl, leads: Sequence[Lead], most: int | None, seconds: float) -> list[dict[str, Any]]:
     """The tasks of the next round: the buckets that have something to ask now, each with its share of the budget."""
     knobs, now = part.bound[0].knobs, time.time()
     seeded: dict[str, list[Lead]] = {}
@@ -129,15 +160,12 @@ def _tasks(part: Part, folder: Path, state: Crawl, leads: Sequence[Lead], scope:
         seeded.setdefault(str(bucket_of(host(lead.uri), state.count)), []).append(lead)
     ready = {bucket for bucket, about in state.buckets.items() if about["next"] is not None and about["next"] <= now}
     active = sorted({*ready, *seeded, *state.awaited}, key=int)
-    load = {b: state.buckets.get(b, {}).get("left", 0) + len(seeded.get(b, ())) + state.awaited.get(b, 0) for b in active}
+    load = {b: max(1, state.buckets.get(b, {}).get("left", 0)) + len(seeded.get(b, ())) + state.awaited.get(b, 0) for b in active}
     pages = _shares(load, None if most is None else most - state.pages)
     size = _shares(load, None if knobs["max_bytes"] is None else knobs["max_bytes"] - state.bytes)
     number = state.round + 1
-    agent = f"headrace/{__version__}" + (f" (+{knobs['contact']})" if knobs["contact"] else "")
     shared = {
-        **_places(folder), "round": number, "buckets": state.count, "visit": state.visit, "knobs": knobs, "agent": agent, "seconds": seconds,
-        "scope": {"hosts": sorted(scope.hosts), "domains": sorted(scope.domains), "any": scope.any}, "inbox": state.sent,
-        "info": {"software": agent, "format": "WARC File Format 1.1", "robots": "obey", "isPartOf": str(part.given.get("dump") or part.dataset)},
+        **_shared(part, folder, state), "round": number, "buckets": state.count, "visit": state.visit, "seconds": seconds, "inbox": state.sent,
     }  # fmt: skip
     tasks = []
     for b in active:
@@ -153,8 +181,13 @@ def _tasks(part: Part, folder: Path, state: Crawl, leads: Sequence[Lead], scope:
     return tasks
 
 
-def _places(folder: Path) -> dict[str, str]:
-    return {"folder": str(folder), "archives": str(folder / "warc")}
+def _shared(part: Part, folder: Path, state: Crawl) -> dict[str, Any]:
+    """What all tasks of a round are told of the recipe, and where the crawl lies. Seeds and scope may be long: they go by file."""
+    knobs = {name: value for name, value in part.bound[0].knobs.items() if name != "seeds"}
+    agent = f"headrace/{__version__}" + (f" (+{knobs['contact']})" if knobs["contact"] else "")
+    info = {"software": agent, "format": "WARC File Format 1.1", "robots": "obey", "isPartOf": str(part.given.get("dump") or part.dataset)}
+    places = {"folder": str(folder), "archives": str(folder / "warc"), "scope": "scope.json"}
+    return {**places, "knobs": knobs, "agent": agent, "info": info, "whole": state.whole}
 
 
 def _shares(load: dict[str, int], left: int | None) -> dict[str, int]:
@@ -172,10 +205,10 @@ def _spent(state: Crawl, pages: int | None, size: int | None) -> bool:
     return (pages is not None and state.pages >= pages) or (size is not None and state.bytes >= size)
 
 
-def _wait(state: Crawl, patience: float, meter: Meter) -> bool:
-    """Sleep until a host may be asked again, where that is soon. Returns whether to go on."""
+def _wait(state: Crawl, until: float, meter: Meter) -> bool:
+    """Sleep until a host may be asked again, where that is before `until`. Returns whether to go on."""
     times = [about["next"] for about in state.buckets.values() if about["next"] is not None]
-    if not times or min(times) - time.time() > patience:
+    if not times or min(times) > until:
         return False
     while (left := min(times) - time.time()) > 0:
         meter.to(state.pages, f"waiting {left:,.0f} s for hosts that asked for it")
@@ -197,7 +230,7 @@ def _after(folder: Path, state: Crawl, accounts: list[dict[str, Any]]) -> Crawl:
     after = Crawl(
         state.owner, state.count, state.round + 1, state.visit, state.forced, state.pages + sum(told["pages"] for told in accounts),
         state.bytes + sum(told["bytes"] for told in accounts), buckets, [told["sent"] for told in accounts if told["sent"]],
-        dict(awaited), archives, dict(errors),
+        dict(awaited), archives, dict(errors), state.scope, state.whole,
     )  # fmt: skip
     write_json(folder / "crawl.json", asdict(after))
     held = {after.buckets[b][kind] for b in after.buckets for kind in ("state", "hosts")} | set(after.sent)

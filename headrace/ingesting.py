@@ -10,6 +10,7 @@ from catalog.progress import Meter
 from catalog.spark import map_files
 from headrace.child import Work
 from headrace.crawling import crawl
+from headrace.done import finish
 from headrace.engines import spark_for, workers
 from headrace.keys import appended_to, generation
 from headrace.picking import pick
@@ -24,6 +25,9 @@ def run(part: Part, work: Work) -> str:
     head = appended_to(work.lake, part) if crawls or not generation(work.key(part)) else None  # forced, all files are read
     before = read_before([file.full_path for file in head.files]) if head else {}
     files = fresh(files, before) if head else files
+    if head and not files:                                   # a visit, or a change of knobs, that brought nothing new
+        finish(work.lake, work.recipe, part, work.key(part), work.job, head.name)
+        return f"{head.name}: nothing new"
     given = {
         "name": part.name, "shape": part.given["shape"], "domain": part.given.get("domain", part.name), "dump": part.given.get("dump"),
         "license": part.given.get("license"), **({"again": again} if not crawls and (again := generation(work.key(part))) else {}),

@@ -29,7 +29,10 @@ from ingest.fetch import Fetched
 
 VERSION = "WARC/1.1"
 SAME_BODY = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest"
+HEAD_END = re.compile(rb"\r?\n\r?\n")
 CHUNKED = re.compile(rb"(\r\n)(Transfer-Encoding[ \t]*:[ \t]*chunked)(?=\r\n|$)", re.I)
+ROBOTS = "Headrace-Robots-Txt"
+"""A header of ours: the answer was asked for as a robots.txt, wherever redirects led, and is no page."""
 NOT_MODIFIED = "http://netpreserve.org/warc/1.1/revisit/server-not-modified"
 
 
@@ -122,11 +125,13 @@ class Archive:
             profile = NOT_MODIFIED if found.status == 304 else SAME_BODY
             more |= {"WARC-Profile": profile, "WARC-Refers-To-Target-URI": seen.uri, "WARC-Refers-To-Date": _date(seen.at)}
             more |= {"WARC-Refers-To-Filename": seen.file, "WARC-Refers-To-File-Offset": str(seen.offset) if seen.file else ""}
+        if about.get("robotsTxt"):
+            more[ROBOTS] = "1"
         if about.get("aiOptOut"):
             more[optout.HEADER] = about["aiOptOut"]
         if found.truncated:
             more["WARC-Truncated"] = found.truncated
-        head = CHUNKED.sub(rb"\1X-Crawler-\2", found.answer.partition(b"\r\n\r\n")[0], count=1) + b"\r\n\r\n"
+        head = CHUNKED.sub(rb"\1X-Crawler-\2", HEAD_END.split(found.answer, maxsplit=1)[0], count=1) + b"\r\n\r\n"
         offset = self._file.tell()
         answer = self._write(kind, found.url, found.at, "application/http; msgtype=response", found.body if kind == "response" else b"", more, head)
         place = Place(offset, self._file.tell() - offset, more["WARC-Payload-Digest"], kind)

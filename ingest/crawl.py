@@ -5,6 +5,7 @@ others is sent to their buckets for the next round. Each turn is written to the 
 killed goes on from its journal, and only what was under way, one page a host at most, is asked for again.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -68,11 +69,14 @@ def fetch_round(task: Task) -> dict[str, Any]:
     was fetched; `pages`, `bytes`: fetched; `left`, `next`: addresses still to ask, and when the first may be (seconds since 1970); `states`, `errors`: counts.
     """
     account = f"{stem(task)}.json"
-    if os.path.isfile(account):
-        told: dict[str, Any] = json.loads(Path(account).read_text(encoding="utf-8"))
-        return told
-    told = Round(task).run()
-    write_json(account, told)
-    for kind in ("journal", "now"):
-        Path(f"{stem(task)}.{kind}").unlink(missing_ok=True)
+    os.makedirs(os.path.dirname(account), exist_ok=True)
+    with open(f"{stem(task)}.lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)                     # a cluster may try a task twice at a time: the second finds the account
+        if os.path.isfile(account):
+            told: dict[str, Any] = json.loads(Path(account).read_text(encoding="utf-8"))
+            return told
+        told = Round(task).run()
+        write_json(account, told)
+        for kind in ("journal", "now"):
+            Path(f"{stem(task)}.{kind}").unlink(missing_ok=True)
     return told

@@ -20,6 +20,8 @@ from ingest import urls
 
 MOST_HOPS = 10
 """Redirects from one address to the next that are followed."""
+MOST_NESTED = 3
+"""Sitemaps that lead to each other, redirects between them included."""
 OTHERS = frozenset((
     ".jpg", ".jpeg", ".png", ".gif", ".webp", ".svg", ".ico", ".bmp", ".tif", ".tiff", ".avif", ".mp3", ".mp4", ".m4a", ".m4v", ".ogg",
     ".oga", ".ogv", ".wav", ".flac", ".avi", ".mov", ".wmv", ".webm", ".mkv", ".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar",
@@ -151,11 +153,19 @@ def admit(known: dict[str, Address], lead: Lead, scope: Scope) -> Address | None
 def _refusal(lead: Lead, scope: Scope) -> str | None:
     if scope.max_depth is not None and lead.depth > scope.max_depth:
         return "max_depth"
-    if lead.hops > MOST_HOPS:
+    if lead.hops > (MOST_HOPS if lead.kind == "page" else MOST_NESTED):
         return "too_many_redirects"
     if lead.kind == "page" and os.path.splitext(urlsplit(lead.uri).path)[1].lower() in OTHERS:
         return "not_text"
     return urls.trap(lead.uri)
+
+
+def judge(address: Address, scope: Scope) -> None:
+    """Bring back an address that was refused for a depth or a scope that has grown since."""
+    if address.state == "refused" and address.reason in ("max_depth", "out_of_scope"):
+        lead = Lead(address.uri, address.depth, address.found_on, address.hops, address.kind)
+        if scope.holds(address.uri) and _refusal(lead, scope) is None:
+            address.state, address.reason = "new", None
 
 
 def due(address: Address, visit: int, now: datetime) -> bool:

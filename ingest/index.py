@@ -14,10 +14,11 @@ from ingest import hosts
 from ingest.fetch import Fetched, Limits, fetch
 from ingest.records import MAX_RECORD, Frame, frames, frames_in
 from ingest.urls import canonical
+from ingest.visit import HOPELESS
 from ingest.warc import pages
 
-TRIES, BACKOFF = 5, 2.0
-"""Of a range request, and the seconds before the second."""
+TRIES, BACKOFF, LONGEST = 5, 2.0, 60.0
+"""Of a range request; the seconds before the second, and at most before any."""
 
 
 @source(version=1)
@@ -56,6 +57,10 @@ def _picked(path: str, root: str, agent: str, allow_hosts: list[str], dumps: dic
 
 def _record(row: dict[str, Any], root: str, agent: str, allow_hosts: list[str]) -> Iterator[Frame]:
     offset, length = row["record_offset"], row["length"]
+    whole = offset is None
+    if not whole and (offset < 0 or not length or not 0 < length <= MAX_RECORD):
+        yield Frame(max(offset, 0), 0, b"", "not_found", f"no such range: {length} bytes at {offset}")
+        return
     try:
         if "://" in root:
             raw = _asked(f"{root.rstrip('/')}/{row['path']}", offset, length, agent, allow_hosts)
@@ -69,8 +74,11 @@ def _record(row: dict[str, Any], root: str, agent: str, allow_hosts: list[str]) 
     except (OSError, ValueError) as error:
         yield Frame(offset or 0, length or 0, b"", "not_found", str(error))
         return
-    for frame in frames_in(io.BytesIO(raw)):
-        yield replace(frame, offset=frame.offset + (offset or 0))
+    found = (replace(frame, offset=frame.offset + (offset or 0)) for frame in frames_in(io.BytesIO(raw)))
+    if whole:
+        yield from found
+    else:                                                    # the record that was picked, whatever else the range holds
+        yield next(found, Frame(offset, length, b"", "not_found", "there is no record"))
 
 
 def _asked(url: str, offset: int | None, length: int | None, agent: str, allow_hosts: list[str]) -> bytes:
@@ -81,11 +89,14 @@ def _asked(url: str, offset: int | None, length: int | None, agent: str, allow_h
         raise ValueError(f"{url}: is no address of the web")
     for again in range(TRIES):
         found: Fetched = fetch(address, agent=agent, headers=wanted, allow_hosts=allow_hosts, limits=Limits(body=MAX_RECORD))
-        if found.status == 206 or (found.status == 200 and not wanted):
+        if found.truncated == "length":
+            raise ValueError(f"{url}: more than {MAX_RECORD:,} bytes; pick ranges of it, or mirror it")
+        if not found.truncated and (found.status == 206 or (found.status == 200 and not wanted)):
             return found.body
         if found.status == 200:
             raise ValueError(f"{url}: the server knows no ranges")
-        if found.status is not None and found.status < 500 and found.status != 429:
+        final = found.status is not None and 300 <= found.status < 500 and found.status != 429
+        if final or found.fault in HOPELESS or again + 1 == TRIES:
             break
-        time.sleep(hosts.retry_after(found.header("retry-after"), found.at) or hosts.pause(again + 1, BACKOFF))
+        time.sleep(min(hosts.retry_after(found.header("retry-after"), found.at) or hosts.pause(again + 1, BACKOFF), LONGEST))
     raise ValueError(f"{url}: {found.fault or f'status {found.status}'}")

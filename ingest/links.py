@@ -21,7 +21,7 @@ A, AREA, BASE, LINK, META = (ID[name] for name in ("a", "area", "base", "link", 
 ATTRIBUTE = re.compile(rb"""([a-zA-Z:_-]{1,40})\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 MOST_LINKS = 10_000
 LONGEST_TAG = 8 << 10
-REFRESH = re.compile(r"^\s*[\d.]*\s*[;,]\s*(?:url\s*=\s*)?[\"']?([^\"'\s]+)", re.I)
+REFRESH = re.compile(r"^[\d.]{0,20}\s?[;,]\s*(?:url\s*=\s*)?[\"']?([^\"'\s]+)", re.I)
 
 
 class Links(NamedTuple):
@@ -43,7 +43,7 @@ def links(page: bytes, url: str) -> Links:
         elif tag == META:
             name, content = (said.get("name") or said.get("http-equiv") or said.get("property") or "").strip().lower(), said.get("content", "")
             told.append((name, content))
-            to = REFRESH.match(content) if name == "refresh" else None
+            to = REFRESH.match(content[:2100].strip()) if name == "refresh" else None
             if to and (there := canonical(to[1], base)):
                 found[there] = None
         elif tag == LINK and "canonical" in rel and href:

@@ -22,11 +22,11 @@ EVERY = 2.0
 """Seconds between two notes of a round's progress."""
 
 
-def manners(knobs: dict[str, Any], scope: Scope, agent: str) -> Manners:
+def manners(knobs: dict[str, Any], scope: Scope, agent: str, whole: bool) -> Manners:
     """Return how a crawl with these knobs behaves."""
     timeout = float(knobs["timeout"])
     return Manners(
-        agent, scope, float(knobs["delay"]), int(knobs["tries"]), float(knobs["backoff"]), int(knobs["alike"]), bool(knobs["sitemaps"]),
+        agent, scope, float(knobs["delay"]), int(knobs["tries"]), float(knobs["backoff"]), int(knobs["alike"]), bool(knobs["sitemaps"]), whole,
         frozenset(name.lower().strip("[]") for name in knobs["allow_hosts"] or ()),
         Limits(seconds=timeout, connect=min(10.0, timeout), idle=min(20.0, timeout), body=int(knobs["page_bytes"])),
     )  # fmt: skip
@@ -47,9 +47,9 @@ class Round:
 
     def __init__(self, task: Task) -> None:
         self.task, self.stem, self.visit = task, stem(task), int(task["visit"])
-        scope = task["scope"]
+        scope = json.loads(Path(_in(task, task["scope"]) or "").read_text(encoding="utf-8")) if isinstance(task["scope"], str) else task["scope"]
         self.scope = Scope(frozenset(scope["hosts"]), frozenset(scope["domains"]), scope["any"], task["knobs"]["max_depth"])
-        self.manners = manners(task["knobs"], self.scope, task["agent"])
+        self.manners = manners(task["knobs"], self.scope, task["agent"], bool(task.get("whole")))
         self.known, self.hosts = frontier.read(_in(task, task["state"])), hosts.read(_in(task, task["hosts"]))
         if task["first"]:                                    # of a visit: what was so the last time may have changed
             for host in self.hosts.values():
@@ -93,6 +93,7 @@ class Round:
         self.queue = Queue()
         for address in self.known.values():
             host = self._host(address.host)
+            frontier.judge(address, self.scope)
             if frontier.due(address, self.visit, moment):
                 address.tries = address.tries if address.visit == self.visit else 0
                 self.queue.add(address, host.ready)
@@ -145,6 +146,9 @@ class Round:
                 over = self._spent() or now >= self.end
                 name, uri, wait = (None, None, None) if over else self.queue.take(now)
                 if name is not None and uri is not None:
+                    if self.hosts[name].ready > now:         # it asked for a pause after this address was put in
+                        self.queue.free(name, self.hosts[name].ready, again=True)
+                        continue
                     self.under_way += 1
                     return self.known[uri], self.hosts[name]
                 if not self.under_way and (wait is None or now + wait > self.end):
@@ -161,7 +165,10 @@ class Round:
         """Write a turn down: to the archive, then to the journal, then into the bucket."""
         outcome = turn.outcome
         for fetched in turn.fetched:
-            about = {"hopsFromSeed": str(address.depth), "via": address.found_on or "", "aiOptOut": outcome.get("opt_out") or ""}
+            about = {
+                "robotsTxt": "yes" if outcome["kind"] == "robots" else "", "hopsFromSeed": str(address.depth), "via": address.found_on or "",
+                "aiOptOut": outcome.get("opt_out") or "",
+            }  # fmt: skip
             place = self.archive.add(fetched, about, turn.seen)
             if outcome["kind"] == "page":
                 outcome |= {"record": place.offset, "fresh": place.kind == "response"}
@@ -179,7 +186,11 @@ class Round:
         host.ready = float(outcome["ready"])
         host.faults, host.busy = int(outcome.get("faults", host.faults)), int(outcome.get("busy", host.busy))
         if outcome["kind"] == "robots":
-            host.sites[outcome["origin"]] = hosts.site(outcome["at"], outcome["text"], outcome["all"], int(outcome["failed"]))
+            before = host.sites.get(outcome["origin"])
+            if outcome["all"] is False and before and before.all is None:  # what was read of it stands while it cannot be had (RFC 9309, 2.4)
+                before.at = outcome["at"]
+            else:
+                host.sites[outcome["origin"]] = hosts.site(outcome["at"], outcome["text"], outcome["all"], int(outcome["failed"]))
             host.faults = int(outcome.get("faults", 0))
         else:
             self._settle(self.known[outcome["uri"]], host, outcome)
@@ -192,7 +203,7 @@ class Round:
         """Put down on an address what came of asking for it."""
         address.state, address.reason = outcome["state"], outcome.get("reason")
         address.next_fetch = frontier.utc(outcome["next_fetch"]) if outcome.get("next_fetch") else None
-        address.visit = self.visit
+        address.tries, address.visit = address.tries if address.visit == self.visit else 0, self.visit
         if "at" not in outcome:
             return
         address.tries = address.tries + 1 if address.state in ("waiting", "failed") else 0

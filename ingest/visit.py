@@ -2,7 +2,7 @@
 
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,7 +33,7 @@ Outcome = dict[str, Any]
 
 @dataclass(frozen=True)
 class Manners:
-    """How a crawl behaves. `delay`, `backoff` in seconds; `tries` of one address; `alike` as in `hosts.alike`."""
+    """How a crawl behaves. `delay`, `backoff` in seconds; `tries` of one address; `alike` as in `hosts.alike`; `whole`: what has not changed is sent too."""
 
     agent: str
     scope: Scope
@@ -42,6 +42,7 @@ class Manners:
     backoff: float = 30.0
     alike: int = 64
     sitemaps: bool = False
+    whole: bool = False
     allow_hosts: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
 
@@ -69,25 +70,39 @@ def origin_of(url: str) -> str:
 def ask_robots(origin: str, known: Host, manners: Manners) -> Turn:
     """Ask for an origin's robots.txt, through at most MOST_HOPS redirects (RFC 9309, section 2.3.1.2)."""
     url, asked = f"{origin}/robots.txt", []
-    for _ in range(MOST_HOPS + 1):
-        asked.append(fetch(url, agent=manners.agent, allow_hosts=manners.allow_hosts, limits=manners.limits))
+    limits = replace(manners.limits, body=max(manners.limits.body, robots.MOST_BYTES))
+    for hop in range(MOST_HOPS + 1):
+        if hop and host(url) == known.name:
+            time.sleep(manners.delay)
+        asked.append(fetch(url, agent=manners.agent, allow_hosts=manners.allow_hosts, limits=limits))
         to = canonical(asked[-1].header("location") or "", url) if asked[-1].status in REDIRECTS else None
-        if to is None:
-            break
+        if to is None or (host(to) != known.name and urlsplit(to).path != "/robots.txt"):
+            break                                            # another host is asked for its robots.txt, and for nothing else
         url = to
     last = asked[-1]
-    rules = robots.rules(_undone(last))
+    rules = _rules(last)
     now, before = time.time(), known.sites.get(origin)
     failed = (before.failed if before else 0) + 1 if rules.all is False else 0
     outcome: Outcome = {
         "kind": "robots", "origin": origin, "at": last.at.timestamp(), "text": rules.text, "all": rules.all, "failed": failed,
         "ready": now + manners.delay,
-        "leads": [[to, 0, 0, "sitemap"] for to in robots.sitemaps(rules)[:MOST_HOPS] if manners.scope.holds(to)] if manners.sitemaps else [],
+        "leads": [[to, 0, 0, "sitemap"] for said in robots.sitemaps(rules)[:MOST_HOPS] if (to := canonical(said, url)) and manners.scope.holds(to)]
+        if manners.sitemaps else [],
     }  # fmt: skip
     if rules.all is False:
         outcome |= {"faults": known.faults + 1, "reason": f"robots_{last.fault or f'status_{last.status}'}"}
         outcome["ready"] = now + (hosts.retry_after(last.header("retry-after"), last.at) or hosts.pause(failed, manners.backoff))
     return Turn(outcome, tuple(one for one in asked if one.status is not None))
+
+
+def _rules(answer: Fetched) -> robots.Rules:
+    """What a robots.txt says; one that broke off or cannot be read could not be had."""
+    if answer.truncated in ("time", "disconnect"):
+        return robots.Rules(all=False)
+    try:
+        return robots.rules(_undone(answer))
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+        return robots.Rules(all=False)
 
 
 def _undone(answer: Fetched) -> Fetched:
@@ -101,6 +116,10 @@ def _undone(answer: Fetched) -> Fetched:
 
 def refusal(address: Address, site: Site, known: Host, manners: Manners) -> str | None:
     """Return why an address is not asked for, None where it is."""
+    if not manners.scope.holds(address.uri):
+        return "out_of_scope"
+    if manners.scope.max_depth is not None and address.depth > manners.scope.max_depth:
+        return "max_depth"
     if site.all is False:
         return "robots_unavailable"
     if not robots.allowed(site.rules, address.uri, manners.token):
@@ -111,7 +130,8 @@ def refusal(address: Address, site: Site, known: Host, manners: Manners) -> str 
 def ask(address: Address, site: Site, known: Host, manners: Manners, seen: dict[str, Seen]) -> Turn:
     """Ask for an address that may be asked for. `seen` are the bodies that the bucket holds, by digest."""
     before = seen.get(address.digest or "")
-    found = fetch(address.uri, agent=manners.agent, headers=_conditions(address) if before else [], allow_hosts=manners.allow_hosts, limits=manners.limits)
+    conditions = _conditions(address) if before and not manners.whole else []
+    found = fetch(address.uri, agent=manners.agent, headers=conditions, allow_hosts=manners.allow_hosts, limits=manners.limits)
     delay = robots.delay(site.rules, manners.token, manners.delay)
     outcome: Outcome = {
         "kind": "page", "uri": address.uri, "at": found.at.timestamp(), "ready": time.time() + delay, "faults": 0, "busy": 0, "bytes": len(found.answer),
@@ -127,18 +147,23 @@ def ask(address: Address, site: Site, known: Host, manners: Manners, seen: dict[
         leads = [[to, address.depth, address.hops + 1, address.kind]] if to and manners.scope.holds(to) else []
         return Turn({**outcome, "state": "redirect", "redirect": to, "leads": leads}, (found,))
     if status == 304 and before:
-        return Turn({**outcome, "state": "done", "digest": address.digest, "opt_out": address.opt_out}, (found,), before)
+        outs = {*(address.opt_out or "").split(), *robots.opted_out(site.rules, address.uri, found.headers)}
+        return Turn({**outcome, "state": "done", "digest": address.digest, "opt_out": " ".join(sorted(outs)) or None}, (found,), before)
     if status >= 400:
         return Turn({**outcome, "state": "broken", "reason": f"status_{status}"}, (found,))
     name = digest(found.body)
-    outcome |= {"state": "done", "digest": name, "etag": found.header("etag"), "last_modified": found.header("last-modified")}
-    return Turn({**outcome, **_said(address, found, site, manners)}, (found,), seen.get(name))
+    tags = {} if found.truncated else {"etag": found.header("etag"), "last_modified": found.header("last-modified")}  # a cut page is asked for whole
+    try:
+        said = _said(address, found, site, manners)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        said = {"reason": "error", "error": f"{type(error).__name__}: {error}"[:300]}
+    return Turn({**outcome, **tags, "state": "done", "digest": name, **said}, (found,), seen.get(name))
 
 
 def _conditions(address: Address) -> list[tuple[str, str]]:
     """Only what has changed is sent again (RFC 9110, section 13.1)."""
     said = [("If-None-Match", address.etag), ("If-Modified-Since", address.last_modified)]
-    return [(name, value) for name, value in said if value]
+    return [(name, value) for name, value in said if value and value.isascii() and value.isprintable()]
 
 
 def _faulty(address: Address, found: Fetched, known: Host, manners: Manners) -> Outcome:
@@ -174,7 +199,8 @@ def _said(address: Address, found: Fetched, site: Site, manners: Manners) -> Out
     except ValueError as error:
         return {"reason": "bad_encoding", "error": str(error)}
     if address.kind == "sitemap":
-        return {"leads": [[to, address.depth, 0, what] for to, what in listed(body, address.uri) if manners.scope.holds(to)]}
+        hops = {"page": 0, "sitemap": address.hops + 1}
+        return {"leads": [[to, address.depth, hops[what], what] for to, what in listed(body, address.uri) if manners.scope.holds(to)]}
     outs = robots.opted_out(site.rules, address.uri, found.headers)
     if not is_html(kind.partition(";")[0].strip().lower(), body):
         return {"opt_out": " ".join(outs) or None}

@@ -118,6 +118,8 @@ def _page(frame: Frame, folder: str = "") -> Found | None:
     try:
         record = WarcRecord.from_bytes(frame.data)
         kind, uri = record.record_type, (record.headers.get("WARC-Target-URI") or "").strip("<> ")
+        if record.headers.get("Headrace-Robots-Txt"):
+            return Refused(uri, "robots_txt", "", frame.offset)
         told, when = record.headers.get(optout.HEADER) or "", record.headers.get("WARC-Date")
         if kind == WarcRecordType.revisit:
             first = _first(record.headers.get("WARC-Refers-To-Filename") or "", record.headers.get("WARC-Refers-To-File-Offset") or "", folder)

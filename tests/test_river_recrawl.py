@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -156,6 +157,102 @@ def test_seeds_come_from_lists_sitemaps_and_sql(tmp_path: Path) -> None:
         ran(recipe(tmp_path, crawl))
         assert sorted(host.paths()) == ["/asked", "/index.xml", "/listed", "/map.xml", "/map.xml.gz", "/mapped", "/packed"]
     assert {row["uri"].rpartition("/")[2] for row in rows(tmp_path, "SELECT uri FROM data.web")} >= {"asked", "listed", "mapped", "packed"}
+
+
+def test_a_forced_visit_with_a_budget_ends(tmp_path: Path) -> None:
+    """Two hosts, one of which is led to by a page that has not changed."""
+    first, second = Host("127.0.8.21"), Host("127.0.8.22")
+    with serving(first, second):
+        same = page("", status="304 Not Modified")
+        first.pages = {"/": page(article("First", f"{second.url}/"), headers='ETag: "1"\r\n')}
+        second.pages = {"/": page(article("Second"))}
+        path = recipe(tmp_path, f"seeds: ['{first.url}/'], allow_hosts: [127.0.8.21, 127.0.8.22], delay: 0, max_pages: 100")
+        ran(path)
+        first.pages["/"] = same
+        ran(path, "--force", "ingest.web")
+        assert (first.paths(), second.paths()) == (["/", "/"], ["/", "/"])
+    assert len(rows(tmp_path, "SELECT uri FROM data.web")) == 2
+
+
+def test_more_depth_and_a_wider_scope_count(tmp_path: Path) -> None:
+    host, other = tree("127.0.8.23", 13), Host("127.0.8.24")
+    other.pages = {"/": page(article("Other"))}
+    with serving(host, other):
+        host.pages["/0"] = page(article("Page 0", "/1", "/2", "/3", f"{other.url}/"), headers='ETag: "0"\r\n')
+        start = f"seeds: ['{host.url}/0'], delay: 0"
+        ran(recipe(tmp_path, f"{start}, max_depth: 1, allow_hosts: [127.0.8.23]"))
+        assert len(host.paths()) == 4
+        ran(recipe(tmp_path, f"{start}, max_depth: 2, allow_hosts: [127.0.8.23]"))
+        assert sorted(host.paths(), key=lambda p: int(p[1:])) == [f"/{n}" for n in range(13)]
+        assert other.paths() == []
+
+        def if_asked(wire: socket.socket) -> None:
+            unchanged = any("If-None-Match" in request for path, request, _, _ in host.asked if path == "/0")
+            wire.sendall(page("", status="304 Not Modified") if unchanged else page(article("Page 0", f"{other.url}/")))
+
+        host.pages["/0"] = if_asked
+        ran(recipe(tmp_path, f"{start}, allow_hosts: [127.0.8.23, 127.0.8.24]"), "--force", "ingest.web")
+        assert other.paths() == ["/"]
+
+
+def test_an_appended_crawl_with_nothing_new_is_done(tmp_path: Path) -> None:
+    host = tree("127.0.8.25", 3)
+    with serving(host):
+        ran(recipe(tmp_path, f"seeds: ['{host.url}/0'], allow_hosts: [127.0.8.25], delay: 0", ", append: true"))
+        said = ran(recipe(tmp_path, f"seeds: ['{host.url}/0'], allow_hosts: [127.0.8.25], delay: 0.001", ", append: true"))
+    assert "nothing new" in said
+    assert len(rows(tmp_path, "SELECT uri FROM data.web")) == 3
+
+
+def test_hostile_sitemaps_and_robots_cost_themselves(tmp_path: Path) -> None:
+    host = tree("127.0.8.26", 3)
+    with serving(host):
+        host.pages |= {
+            "/robots.txt": page(f"Sitemap: http://[::1/\nSitemap: {host.url}/broken.xml\nSitemap: {host.url}/deep.xml?1\n", kind="text/plain"),
+            "/broken.xml": page(b"\x1f\x8bgarbage", kind="application/x-gzip"),
+        }
+
+        def deeper(path: str) -> bytes:
+            n = int(path.partition("?")[2] or 0) + 1
+            return page(f"<sitemapindex><sitemap><loc>{host.url}/deep.xml?{n}</loc></sitemap></sitemapindex>", kind="text/xml")
+
+        host.default = deeper
+        ran(recipe(tmp_path, f"seeds: ['{host.url}/0'], allow_hosts: [127.0.8.26], delay: 0, sitemaps: true"))
+        assert sorted(path for path in host.paths() if path.startswith("/deep")) == [f"/deep.xml?{n}" for n in range(1, 5)]
+    assert {row["uri"].rpartition("/")[2] for row in rows(tmp_path, "SELECT uri FROM data.web")} == {"0", "1", "2"}
+
+
+def test_a_robots_txt_that_leads_to_a_page_is_no_document(tmp_path: Path) -> None:
+    host, other = tree("127.0.8.27", 2), tree("127.0.8.28", 2)
+    with serving(host, other):
+        host.pages["/robots.txt"] = page("", status="301 Moved", headers="Location: /1\r\n")
+        other.pages["/robots.txt"] = page("", status="301 Moved", headers=f"Location: {host.url}/secret\r\n")
+        host.pages["/secret"] = page(article("Secret"))
+        ran(recipe(tmp_path, f"seeds: ['{host.url}/0', '{other.url}/0'], allow_hosts: [127.0.8.27, 127.0.8.28], delay: 0"))
+        assert "/secret" not in host.paths()
+    found = [row["uri"] for row in rows(tmp_path, "SELECT uri FROM data.web")]
+    assert sorted(found) == sorted(set(found))
+    assert len(found) == 4
+
+
+def test_a_pause_counts_for_every_address_of_its_host(tmp_path: Path) -> None:
+    """One address is to be asked again soon; another says that the host wants to be left alone for longer."""
+    host, told = Host("127.0.8.29"), []
+
+    def answer(path: str) -> bytes:
+        told.append(path)
+        if path == "/a":
+            return page("", status="500 Oops") if told.count("/a") == 1 else page(article("A"))
+        return page("", status="429 Busy", headers="Retry-After: 2\r\n") if told.count("/b") == 1 else page(article("B"))
+
+    host.default = answer
+    host.pages = {"/robots.txt": ROBOTS, "/": page(article("Home", "/a", "/b"))}
+    with serving(host):
+        ran(recipe(tmp_path, f"seeds: ['{host.url}/'], allow_hosts: [127.0.8.29], delay: 0, backoff: 0.3"))
+    times = [(path, started) for path, _, started, _ in host.asked if path in ("/a", "/b")]
+    assert [path for path, _ in times][:2] == ["/a", "/b"]
+    assert times[2][1] - times[1][1] >= 2.0
+    assert {path for path, _ in times[2:]} == {"/a", "/b"}
 
 
 @pytest.mark.spark
