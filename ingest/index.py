@@ -43,7 +43,7 @@ def read(
     """
     agent = "headrace/0 " + (f"(+{contact})" if contact else "(range reader)")
     dumps: dict[str, str | None] = {}
-    for found in pages(_picked(path, root, agent, allow_hosts or [], dumps), "", mode, seconds):
+    for found in pages(_picked(path, root, agent, allow_hosts or [], dumps), "" if "://" in root else root, mode, seconds):
         yield found if isinstance(found, Refused) else {**found, "dump": dumps[found["member"]]}
 
 

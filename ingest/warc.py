@@ -42,7 +42,7 @@ def read(path: str, *, mode: str = "fast", seconds: float = 10.0) -> Iterator[Fo
     `status`, `empty_body`, `robots_txt`, `not_html`, `bad_encoding`; of the page those of `ingest.html.extract`, and `timeout`,
     `memory`, `died`, `error` where its extractor failed. Requests and notes of the crawler are no pages and are passed over.
     """
-    yield from pages(frames(path), os.path.dirname(path), mode, seconds)
+    yield from pages(frames(path), os.path.dirname(os.path.abspath(path)), mode, seconds)
 
 
 def pages(records: Iterable[Frame], folder: str, mode: str, seconds: float) -> Iterator[Found]:
@@ -69,7 +69,7 @@ def _asked(records: Iterable[Frame], folder: str, mode: str) -> Iterator[Asked]:
     """What each record asks of the extractor: nothing, of one refused, already text, or read here."""
     for frame in records:
         try:
-            found = _page(frame, folder)
+            found = _page(frame, os.path.join(folder, os.path.dirname(frame.path)) if folder and frame.path else folder)
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, zlib.error) as error:
             found = Refused("", "corrupt_record", f"{type(error).__name__}: {error}", frame.offset)
         if found is None:
@@ -123,16 +123,17 @@ def _page(frame: Frame, folder: str = "") -> Found | None:
         told, when = record.headers.get(optout.HEADER) or "", record.headers.get("WARC-Date")
         if kind == WarcRecordType.revisit:
             first = _first(record.headers.get("WARC-Refers-To-Filename") or "", record.headers.get("WARC-Refers-To-File-Offset") or "", folder)
-            if first is None:
-                return Refused(uri, "revisit", "the same content as a record of another file", frame.offset)
-            record = WarcRecord.from_bytes(first)
+            said = record.headers.get("WARC-Payload-Digest")
+            record = WarcRecord.from_bytes(first) if first else record
+            if record.record_type != WarcRecordType.response or (said and said != record.headers.get("WARC-Payload-Digest")):
+                return Refused(uri, "revisit", "the same content as a record that is not beside it", frame.offset)
             kind = record.record_type
         if not kind & PAGES:
             return None
         http = kind == WarcRecordType.response and record.is_http
         if http:
             record.parse_http()
-        said = {key.lower(): value for key, value in record.http_headers.items()} if http else {}
+        sent = {key.lower(): value for key, value in record.http_headers.items()} if http else {}
         kept, status = record.headers, record.http_headers.status_code if http else 200
         body = record.reader.read()
     except (OSError, ValueError) as error:
@@ -141,10 +142,10 @@ def _page(frame: Frame, folder: str = "") -> Found | None:
         return Refused("", "no_uri", "no WARC-Target-URI", frame.offset)
     if kind == WarcRecordType.resource and uri.partition(":")[0].lower() not in ("http", "https", "file", "ftp"):
         return None
-    content_type = said.get("content-type") or ("" if http else kept.get("Content-Type") or "")
-    facts = _facts({*told.split(), *optout.said(said.items())})
+    content_type = sent.get("content-type") or ("" if http else kept.get("Content-Type") or "")
+    facts = _facts({*told.split(), *optout.said(sent.items())})
     try:
-        found = _body(frame, uri, status, content_type, said, body, _time(when))
+        found = _body(frame, uri, status, content_type, sent, body, _time(when))
         return found if isinstance(found, Refused) else {**found, "facts": facts}
     except ValueError as error:
         return Refused(uri, "bad_encoding" if "too_large" not in str(error) else "too_large", str(error), frame.offset)
@@ -152,7 +153,7 @@ def _page(frame: Frame, folder: str = "") -> Found | None:
 
 def _first(name: str, offset: str, folder: str) -> bytes | None:
     """The record that a revisit refers to, where it lies beside it."""
-    if not name or os.path.basename(name) != name or not offset.isdecimal():
+    if not folder or not name or os.path.basename(name) != name or not offset.isdecimal():
         return None
     try:
         return record_at(os.path.join(folder, name), int(offset))
