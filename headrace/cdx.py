@@ -83,7 +83,8 @@ def _reading(kind: str, listed: str, paths: list[str]) -> str:
         named = {"url": "url", "mime": "mime", "detected": "mime-detected", "status": "status", "digest": "digest", "length": "length", "offset": "offset",
                  "filename": "filename", "languages": "languages"}  # fmt: skip
         said = ", ".join(f"json_extract_string(body, '$.\"{theirs}\"') AS {ours}" for ours, theirs in named.items())
-        split = f"SELECT split_part(line, ' ', 2) AS stamp, substr(line, position('{{' IN line)) AS body FROM ({lines}) WHERE line LIKE '%{{%'"
+        body = "substr(line, position('{' IN line))"
+        split = f"SELECT split_part(line, ' ', 2) AS stamp, {body} AS body FROM ({lines}) WHERE line LIKE '%{{%' AND json_valid({body})"
         fields = f"SELECT stamp, {said} FROM ({split})"
         mime = "coalesce(detected, mime) AS mime"
     else:

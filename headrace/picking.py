@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     import duckdb
 
 RANGES = pa.schema([("path", pa.string()), ("record_offset", pa.int64()), ("length", pa.int64()), ("url", pa.string()), ("dump", pa.string())])
+TYPED = (
+    "CAST(path AS VARCHAR) AS path, TRY_CAST(record_offset AS BIGINT) AS record_offset, TRY_CAST(length AS BIGINT) AS length,"
+    " CAST(url AS VARCHAR) AS url, CAST(dump AS VARCHAR) AS dump"
+)
 RECORDS, BYTES = 20_000, 256 << 20
 """Records and their bytes in one file of ranges, which is what one task reads."""
 def pick(part: Part, work: Work) -> list[str]:
@@ -35,7 +39,10 @@ def pick(part: Part, work: Work) -> list[str]:
 def write(part: Part, files: list[str], knobs: dict[str, Any], folder: Path) -> int:
     """Run the question over the index and write its answer, a file a task. Returns the number of records."""
     with connect(threads=os.cpu_count() or 1) as db:
-        view(db, part.id, files)
+        try:
+            view(db, part.id, files)
+        except engine_error() as error:
+            raise InputError(f"{part.id}: the index cannot be read: {str(error).splitlines()[0]}; is it what its ending says?") from None
         question = _question(db, part, knobs)
         records = 0
         for number, rows in enumerate(_cut(db, question, part)):
@@ -56,7 +63,7 @@ def _question(db: "duckdb.DuckDBPyConnection", part: Part, knobs: dict[str, Any]
     picked = f"SELECT path, record_offset, length, url, dump FROM entries WHERE path IS NOT NULL AND coalesce(status, 200) = 200 AND (\n{where}\n)"
     if knobs["limit"] is not None:
         picked = f"SELECT * FROM ({picked}) ORDER BY md5(coalesce(url, path)), path, record_offset LIMIT {int(knobs['limit'])}"
-    question = f"SELECT DISTINCT path, record_offset, length, url, CAST(dump AS VARCHAR) AS dump FROM ({picked}) ORDER BY path, record_offset"
+    question = f"SELECT DISTINCT {TYPED} FROM ({picked}) ORDER BY path, record_offset"
     try:
         if len(db.extract_statements(question)) != 1:
             raise RecipeError(f"{part.id}: where: {where!r} is more than a predicate")

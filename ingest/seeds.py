@@ -31,6 +31,9 @@ def check(knobs: dict[str, Any], where: str, folder: str) -> dict[str, Any]:
     for name in allowed:
         if "/" in name or (":" in name.rpartition("]")[2] and name.count(":") == 1):
             raise RecipeError(f"{where}allow_hosts: {name!r} is not a name or an address alone; leave scheme, port and path out")
+    contact = knobs.get("contact")
+    if contact is not None and not (isinstance(contact, str) and contact.isascii() and contact.isprintable() and contact.strip()):
+        raise RecipeError(f"{where}contact: {contact!r} goes into a header: a mail address or a page, in plain letters")
     if knobs.get("scope", "host") not in SCOPES:
         raise RecipeError(f"{where}scope: {knobs['scope']!r} is none of {', '.join(SCOPES)}{near(str(knobs['scope']), SCOPES)}")
     for name, least in LEAST.items():

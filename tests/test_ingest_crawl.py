@@ -145,7 +145,7 @@ def test_pages_of_a_kind_that_say_the_same_are_a_trap() -> None:
     ({"allow_hosts": ["http://h"]}, "not a name or an address alone"), ({"allow_hosts": ["h:80"]}, "not a name or an address alone"),
     ({"allow_hosts": "h"}, "a list of names"),
     ({"scope": "hosts"}, "did you mean 'host'"), ({"delay": -1.0}, "delay: -1.0 is not 0.0 or more"), ({"max_pages": 0}, "max_pages: 0 is not 1"),
-    ({"connections": 5000}, "at most 1,000"),
+    ({"connections": 5000}, "at most 1,000"), ({"contact": "müller@example.org"}, "plain letters"), ({"contact": "a\nb"}, "plain letters"),
 ])  # fmt: skip
 def test_mistakes_are_told(knobs: dict[str, Any], said: str) -> None:
     with pytest.raises(RecipeError, match=said.replace("(", r"\(")):

@@ -161,6 +161,17 @@ def test_mistakes_are_one_line(index: str, told: str, mirror: Path, tmp_path: Pa
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize(("name", "content"), [
+    ("x.parquet", b"no parquet"), ("x.csv", b"path,offset\n1,2\n3,4\n"), ("x.cdx", b"one two\nthree\n"), ("x.cdxj", b"k 2 {broken\n"),
+])  # fmt: skip
+def test_an_index_that_is_none_is_one_line(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    said = headrace("run", recipe(tmp_path, f"paths: [{name}]"))
+    assert said.code == 2
+    assert "Traceback" not in said.err
+    assert "ingest.web" in said.err.strip().splitlines()[-1]
+
+
 def test_paths_that_lead_out_of_the_mirror_are_refused(mirror: Path, tmp_path: Path) -> None:
     (tmp_path / "evil.jsonl").write_text('{"path": "../../etc/passwd"}\n')
     said = headrace("run", recipe(tmp_path, f'paths: [evil.jsonl], root: "{mirror}"'))
