@@ -75,7 +75,9 @@ def start(knobs: dict[str, Any], select: Callable[[str], Sequence[str]]) -> tupl
         if not known:
             raise InputError(f"seeds: {kind}: {value}: {len(found):,} rows and not one address of the web in them")
         leads += [Lead(one, 0, kind="sitemap" if kind == "sitemap" else "page") for one in dict.fromkeys(known)]
-    hosts = {host(lead.uri) for lead in leads} | {name.lower().strip("[]") for name in knobs["allow_hosts"] or ()}
+    named = {host(lead.uri) for lead in leads}
+    hosts = named | {f"www.{name}" for name in named} | {name.removeprefix("www.") for name in named}  # most sites send one to the other
+    hosts |= {name.lower().strip("[]") for name in knobs["allow_hosts"] or ()}
     domains |= {domain_of(name) for name in hosts} if knobs["scope"] == "domain" else set()
     return leads, Scope(frozenset(hosts), frozenset(domains), knobs["scope"] == "any", knobs["max_depth"])
 

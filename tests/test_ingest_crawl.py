@@ -160,6 +160,9 @@ def test_what_a_crawl_starts_from(tmp_path: Path) -> None:
     assert "example.co.uk" in scope.domains
     assert "127.0.8.20" in scope.hosts
     assert scope.holds("https://other.example.co.uk/x")
+    narrow = start({**knobs, "scope": "host", "seeds": ["https://www.d.example/", "https://e.example/"]}, lambda sql: [])[1]
+    assert all(narrow.holds(f"https://{name}/") for name in ("d.example", "www.d.example", "e.example", "www.e.example"))
+    assert not narrow.holds("https://w.e.example/")
 
 
 def task(folder: Path, host: Host) -> dict[str, Any]:
