@@ -76,7 +76,8 @@ def _crawl(part: Part, work: Work, folder: Path) -> list[str]:
     _publish(part, work, folder, state)
     files = [str(folder / "warc" / name) for visit, names in state.archives.items() for name in names if part.given.get("append") or visit == str(state.visit)]
     if not files:
-        raise InputError(f"{part.id}: not one page could be fetched{_told(state.errors)}; data.\"{part.dataset}.frontier\" says why of each address")
+        hint = "name it in allow_hosts: if it is yours; " if "private_address" in state.errors else ""
+        raise InputError(f"{part.id}: not one page could be fetched{_told(state.errors)}; {hint}data.\"{part.dataset}.frontier\" says why of each address")
     work.say(f"{part.id}: {_summary(state)}")
     return files
 

@@ -99,6 +99,8 @@ def _rules(answer: Fetched) -> robots.Rules:
     """What a robots.txt says; one that broke off or cannot be read could not be had."""
     if answer.truncated in ("time", "disconnect"):
         return robots.Rules(all=False)
+    if answer.fault in HOPELESS:                             # nobody was asked, and nobody will be: each address says so itself
+        return robots.Rules(all=True)
     try:
         return robots.rules(_undone(answer))
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):

@@ -255,6 +255,16 @@ def test_a_pause_counts_for_every_address_of_its_host(tmp_path: Path) -> None:
     assert {path for path, _ in times[2:]} == {"/a", "/b"}
 
 
+def test_a_private_host_that_is_not_named_is_told_at_once(tmp_path: Path) -> None:
+    host = tree("127.0.8.30", 2)
+    with serving(host):
+        said = headrace("run", recipe(tmp_path, f"seeds: ['{host.url}/0']"), timeout=60)
+        assert host.asked == []
+    assert said.code == 2
+    assert "1 private_address" in said.err
+    assert "allow_hosts" in said.err.splitlines()[-1]
+
+
 @pytest.mark.spark
 def test_on_spark_hosts_are_asked_at_a_time_each_by_one_task(tmp_path: Path) -> None:
     hosts = [tree(f"127.0.9.{n}", 10, pause=0.02) for n in range(1, 5)]
