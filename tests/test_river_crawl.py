@@ -136,7 +136,7 @@ def crawled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, di
         allowed = ", ".join(f'"{host.address}"' for host in hosts.values())
         knobs = f"delay: {DELAY}, tries: 3, backoff: 0.3, timeout: 2.0, page_bytes: 1200000, patience: 20, alike: 40, contact: a@example.com"
         path = recipe(folder, f'seeds: ["{hosts["good"].url}/"], allow_hosts: [{allowed}], {knobs}')
-        said = headrace("run", path)
+        said = headrace("run", path, timeout=600)
         assert said.code == 0, said.err
         yield folder / "lake", hosts, said.err
 
@@ -272,7 +272,7 @@ def test_opt_outs_stand_on_the_page_and_a_policy_can_honour_them(crawled: tuple[
     (lake.parent / "policies" / "fair.yaml").write_text("drop:\n  ai_opt_out: \"facts.opt_out IS NOT NULL\"\n", encoding="utf-8")
     path = lake.parent / "fair.yaml"
     path.write_text("name: brook2\nseed: 1\nlake: lake\ncurate:\n  fair: {from: web, stages: [], policy: fair}\n", encoding="utf-8")
-    said = headrace("run", path)
+    said = headrace("run", path, timeout=600)
     assert said.code == 0, said.err
     kept = {row["uri"]: row["reason"] for row in rows(lake, "SELECT uri, reason FROM audit.fair")}
     assert {uri for uri, reason in kept.items() if reason == "ai_opt_out"} == {uri for uri, out in outs.items() if out}

@@ -48,7 +48,7 @@ def tree(address: str, count: int, pause: float = 0.0) -> Host:
 
 
 def ran(path: Path, *more: str) -> str:
-    said = headrace("run", path, *more)
+    said = headrace("run", path, *more, timeout=600)         # Spark's executors compile the reader for each version of the code
     assert said.code == 0, said.err
     return said.err
 
