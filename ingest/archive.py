@@ -1,9 +1,10 @@
 """What a crawl fetched, as WARC 1.1 with a CDXJ index beside it: every request and answer, to be replayed and read again.
 
 Headers stand byte for byte as they came (but for the line that ends them: CR LF), bodies with their chunks undone, as Common Crawl's
-do: then all tools agree on what a payload's digest is of, and `Transfer-Encoding: chunked` is called `X-Crawler-Transfer-Encoding`. An answer whose body was seen before is a `revisit`
-record: its header, and where the body stands. One that says 304 is a revisit of what was fetched earlier. Beside each answer stands
-a `metadata` record with what the crawl knows of it. A file comes to its name when it is whole.
+do: then all tools agree on what a payload's digest is of, and `Transfer-Encoding: chunked` is called `X-Crawler-Transfer-Encoding`.
+An answer whose body was seen before is a `revisit` record: its header, and where the body stands. One that says 304 is a revisit of
+what was fetched earlier. Beside each answer stands a `metadata` record with what the crawl knows of it. A file comes to its name when
+it is whole.
 """
 
 import base64
