@@ -1,10 +1,8 @@
 """The parts of a recipe, one builder a section: what each key means, which are required, which function the knobs go to."""
 
 import glob
-import gzip
 import os
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 from catalog.errors import InputError, RecipeError, near
 from catalog.predicates import parse
 from catalog.stage import HOUSE, Bound, bind, find, load
-from catalog.written import DATASET, Lines, known, line_of, listed, shaped, share, size, word
+from catalog.written import DATASET, Lines, known, line_of, lines_in, listed, shaped, share, size, word
 
 SECTIONS = ("ingest", "curate", "synth", "mix", "train", "eval")
 INGEST = ("domain", "dump", "license", "publish_as", "append")
@@ -294,7 +292,6 @@ LOOKS: dict[tuple[str, str], tuple[str, ...]] = {
 """Where a bare name is looked up, by the key that it stands under."""
 LISTS = (".paths", ".paths.gz")
 """Names of files that list files, a path a line, as Common Crawl publishes them."""
-MAX_LIST = 256 << 20
 
 
 def inputs(part: Part) -> list[str]:
@@ -313,15 +310,7 @@ def inputs(part: Part) -> list[str]:
 
 def _in_list(path: str) -> list[str]:
     """The files that a list names, relative to where it lies or to a folder above: Common Crawl's are relative to its bucket."""
-    try:
-        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-            said = file.read(MAX_LIST + 1)
-        lines = [line.strip() for line in said.decode("utf-8-sig").splitlines()]
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read as a list of paths: {error}") from None
-    if len(said) > MAX_LIST:
-        raise InputError(f"{path}: is larger than a list of paths may be, {MAX_LIST:,} bytes; split it")
-    named = [line for line in lines if line and not line.startswith("#")]
+    named = lines_in(path, "paths")
     folder = os.path.dirname(os.path.abspath(path))
     above = [folder, *map(str, Path(folder).parents)]
     base = next((one for one in above if named and os.path.exists(os.path.join(one, named[0]))), folder)

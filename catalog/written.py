@@ -1,16 +1,20 @@
 """What people write in YAML: sizes, shares, lists, and the line that an error points to."""
 
+import gzip
 import math
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
 
-from catalog.errors import RecipeError, near
+from catalog.errors import InputError, RecipeError, near
 
 DATASET = r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*"
 """A dataset's name: it is a folder and a view."""
+MAX_LIST = 256 << 20
+"""Bytes of a list in a file, unpacked."""
 
 
 def size(value: Any, where: str = "") -> int:
@@ -151,3 +155,16 @@ def listed(value: Any) -> list[Any]:
 
 def line_of(where: str) -> int:
     return int(where.rstrip(": ").rpartition(":")[2])
+
+
+def lines_in(path: str, of: str) -> list[str]:
+    """Return the lines of a file, .gz too, that are neither empty nor notes (#). `of` says what it lists. Raises InputError."""
+    try:
+        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+            said = file.read(MAX_LIST + 1)
+        lines = [line.strip() for line in said.decode("utf-8-sig").splitlines()]
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read as a list of {of}: {error}") from None
+    if len(said) > MAX_LIST:
+        raise InputError(f"{path}: is larger than a list of {of} may be, {MAX_LIST:,} bytes; split it")
+    return [line for line in lines if line and not line.startswith("#")]

@@ -17,6 +17,7 @@ from catalog.ids import digest
 from catalog.lake import Lake
 from catalog.parts import Part, inputs, policy_names
 from catalog.recipe import Recipe
+from headrace import visits
 from headrace.done import dataset, finished, models, rows
 from ingest.inputs import fresh, read_before
 from trainer.knobs import lasting
@@ -91,7 +92,7 @@ def _ingest_key(recipe: Recipe, part: Part, lake: Lake, own: list[str], *, asked
             return head.key
         raise
     if part.given["kind"] == "crawl":                        # it goes on where it was, whatever the lake holds of it
-        return digest(*own)
+        return digest(*own, *_started_from(part), *_gone_on(lake, part, asked=asked))
     if appended is None or forced:
         key = digest(*own, json.dumps([_identity(file) for file in files]))
         return f"{key}-0" if appended else key
@@ -99,6 +100,22 @@ def _ingest_key(recipe: Recipe, part: Part, lake: Lake, own: list[str], *, asked
         return appended.key
     new = fresh(files, read_before([file.full_path for file in appended.files]))
     return digest(*own, appended.key, json.dumps([_identity(file) for file in new])) if new else appended.key
+
+
+def _started_from(part: Part) -> list[str]:
+    """The lists of addresses that a crawl starts from. What a SELECT answers is not asked for here: the crawl itself changes the lake."""
+    lists = [seed["list"] for seed in part.bound[0].knobs["seeds"] if isinstance(seed, dict) and "list" in seed]
+    try:
+        return [json.dumps(_identity(path)) for path in lists]
+    except OSError as error:
+        raise InputError(f"{part.id}: seeds: list: {error.filename}: {error.strerror}") from None
+
+
+def _gone_on(lake: Lake, part: Part, *, asked: bool) -> list[str]:
+    """How often a crawl went on behind an end, this time included where hosts that wanted to be left alone may be asked again."""
+    state = visits.read(visits.folder(lake.root, part.dataset))
+    times = 0 if state is None else visits.goes(state) if asked else state.goes
+    return [f"goes {times}"] if times else []
 
 
 def appended_to(lake: Lake, part: Part) -> Snapshot | None:

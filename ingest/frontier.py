@@ -135,9 +135,14 @@ def write(path: str, addresses: Iterable[Address]) -> FileStat:
 
 
 def admit(known: dict[str, Address], lead: Lead, scope: Scope) -> Address | None:
-    """Add an address that is not known; where it is, remember the shorter way to it. Returns the new one, which may be refused."""
+    """Add an address that is not known; where it is, remember the shorter way to it, and that it is a sitemap. Returns what is new, which may be refused."""
     held = known.get(lead.uri)
     if held is not None:
+        if lead.kind == "sitemap" != held.kind and _refusal(lead, scope) is None:
+            asked = held.state not in ("new", "waiting")
+            held.kind, held.state, held.reason = "sitemap", "new" if asked else held.state, None
+            held.etag = held.last_modified = None            # it was read as a page: its addresses were not taken up
+            return held if asked else None
         if lead.depth < held.depth:
             held.depth = lead.depth
             if held.reason == "max_depth" and _refusal(lead, scope) is None:

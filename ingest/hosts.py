@@ -38,7 +38,14 @@ class Site:
     text: str = ""
     all: bool | None = None
     failed: int = 0
-    rules: Rules = field(default_factory=Rules)
+    read: Rules | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def rules(self) -> Rules:
+        """What it says, read when it is first asked: a round asks few of the hosts that its bucket holds."""
+        if self.read is None:
+            self.read = Rules(all=self.all) if self.all is not None else robots.read(self.text.encode())
+        return self.read
 
 
 @dataclass(slots=True)
@@ -58,7 +65,7 @@ def read(path: str | None) -> dict[str, Host]:
     """Return the hosts of a bucket by name."""
     found: dict[str, Host] = {}
     for row in json.loads(Path(path).read_text(encoding="utf-8")) if path else []:
-        sites = {origin: site(*said) for origin, said in row["sites"].items()}
+        sites = {origin: Site(*said) for origin, said in row["sites"].items()}
         alike = {shape: (n, set(sketches)) for shape, (n, sketches) in row["alike"].items()}
         found[row["name"]] = Host(row["name"], row["ready"], row["faults"], row["busy"], row["pages"], sites, alike)
     return found
@@ -75,11 +82,6 @@ def write(path: str, hosts: dict[str, Host]) -> None:
         for host in hosts.values()
     ]  # fmt: skip
     write_json(path, rows)
-
-
-def site(at: float, text: str, whole: bool | None, failed: int = 0) -> Site:
-    """Return a site from what is kept of its robots.txt."""
-    return Site(at, text, whole, failed, Rules(all=whole) if whole is not None else robots.read(text.encode()))
 
 
 def believed(host: Host, origin: str, now: float, tries: int) -> Site | None:

@@ -55,7 +55,7 @@ class Round:
             for host in self.hosts.values():
                 host.faults, host.busy, host.sites = 0, 0, {}
         self.queue = Queue()
-        self.outbox: list[Lead] = []
+        self.outbox: dict[str, Lead] = {}
         self.pages = self.bytes = self.under_way = 0
         self.errors: Counter[str] = Counter()
         self.seen: dict[str, Seen] = {}
@@ -69,7 +69,6 @@ class Round:
 
     def run(self) -> dict[str, Any]:
         """Go on from the journal, ask until nothing is due, the time is over or the budget spent, and write the bucket anew."""
-        os.makedirs(os.path.dirname(self.stem), exist_ok=True)
         inbox = [os.path.join(self.task["folder"], path) for path in self.task["inbox"]]
         for lead in [*(Lead(*seed) for seed in self.task["seeds"]), *frontier.received(inbox, self.task["bucket"])]:
             self._lead(lead)
@@ -190,7 +189,7 @@ class Round:
             if outcome["all"] is False and before and before.all is None:  # what was read of it stands while it cannot be had (RFC 9309, 2.4)
                 before.at = outcome["at"]
             else:
-                host.sites[outcome["origin"]] = hosts.site(outcome["at"], outcome["text"], outcome["all"], int(outcome["failed"]))
+                host.sites[outcome["origin"]] = hosts.Site(outcome["at"], outcome["text"], outcome["all"], int(outcome["failed"]))
             host.faults = int(outcome.get("faults", 0))
         else:
             self._settle(self.known[outcome["uri"]], host, outcome)
@@ -237,7 +236,8 @@ class Round:
     def _lead(self, lead: Lead) -> None:
         """Take an address into this bucket, or send it to its own."""
         if frontier.bucket_of(urls.host(lead.uri), self.task["buckets"]) != self.task["bucket"]:
-            self.outbox.append(lead)
+            if lead.uri not in self.outbox or lead.depth < self.outbox[lead.uri].depth:
+                self.outbox[lead.uri] = lead
             return
         fresh = frontier.admit(self.known, lead, self.scope)
         if fresh is not None and fresh.state == "new":
@@ -278,7 +278,7 @@ class Round:
     def _account(self, archive: str | None) -> dict[str, Any]:
         stat = frontier.write(f"{self.stem}.parquet", self.known.values())
         hosts.write(f"{self.stem}.hosts", self.hosts)
-        sent = frontier.send(f"{self.stem}.sent", self.outbox, self.task["buckets"]) if self.outbox else {}
+        sent = frontier.send(f"{self.stem}.sent", list(self.outbox.values()), self.task["buckets"]) if self.outbox else {}
         times, short = self._times(), os.path.relpath(self.stem, self.task["folder"])
         return {
             "bucket": self.task["bucket"], "state": f"{short}.parquet", "rows": stat.rows, "hosts": f"{short}.hosts",

@@ -1,12 +1,11 @@
 """What a recipe says of a crawl, checked before it starts, and the addresses that it starts from."""
 
-import gzip
 import os
-import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from catalog.errors import InputError, RecipeError, near
+from catalog.written import lines_in
 from ingest.frontier import Lead, Scope, domain_of
 from ingest.urls import canonical, host
 
@@ -17,7 +16,6 @@ LEAST = {
     "alike": 0, "connections": 1, "buckets": 1, "round": 1.0,
 }  # fmt: skip
 MOST = {"connections": 1000, "buckets": 100_000}
-MAX_LIST = 256 << 20
 
 
 def check(knobs: dict[str, Any], where: str, folder: str) -> dict[str, Any]:
@@ -70,7 +68,7 @@ def start(knobs: dict[str, Any], select: Callable[[str], Sequence[str]]) -> tupl
         if kind == "domain":
             domains.add(domain_of(value.lower().rstrip(".")))
             value = f"https://{value}/"
-        found = _listed(value) if kind == "list" else select(value) if kind == "sql" else [value]
+        found = lines_in(value, "addresses") if kind == "list" else select(value) if kind == "sql" else [value]
         known = [one for one in map(canonical, found) if one]
         if not known:
             raise InputError(f"seeds: {kind}: {value}: {len(found):,} rows and not one address of the web in them")
@@ -80,16 +78,3 @@ def start(knobs: dict[str, Any], select: Callable[[str], Sequence[str]]) -> tupl
     hosts |= {name.lower().strip("[]") for name in knobs["allow_hosts"] or ()}
     domains |= {domain_of(name) for name in hosts} if knobs["scope"] == "domain" else set()
     return leads, Scope(frozenset(hosts), frozenset(domains), knobs["scope"] == "any", knobs["max_depth"])
-
-
-def _listed(path: str) -> list[str]:
-    """The addresses that a file lists, a line each; those that begin with # are notes."""
-    try:
-        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-            said = file.read(MAX_LIST + 1)
-        lines = [line.strip() for line in said.decode("utf-8-sig").splitlines()]
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise InputError(f"seeds: list: {path}: cannot be read as a list of addresses: {error}") from None
-    if len(said) > MAX_LIST:
-        raise InputError(f"seeds: list: {path}: is larger than a list may be, {MAX_LIST:,} bytes; split it")
-    return [line for line in lines if line and not line.startswith("#")]

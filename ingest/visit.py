@@ -85,7 +85,7 @@ def ask_robots(origin: str, known: Host, manners: Manners) -> Turn:
     failed = (before.failed if before else 0) + 1 if rules.all is False else 0
     outcome: Outcome = {
         "kind": "robots", "origin": origin, "at": last.at.timestamp(), "text": rules.text, "all": rules.all, "failed": failed,
-        "ready": now + manners.delay,
+        "ready": now + robots.delay(rules, manners.token, manners.delay),
         "leads": [[to, 0, 0, "sitemap"] for said in robots.sitemaps(rules)[:MOST_HOPS] if (to := canonical(said, url)) and manners.scope.holds(to)]
         if manners.sitemaps else [],
     }  # fmt: skip
@@ -215,7 +215,7 @@ def _said(address: Address, found: Fetched, site: Site, manners: Manners) -> Out
     to = [] if "nofollow" in told else [*said.links, *([said.canonical] if said.canonical else [])]
     inside = [one for one in dict.fromkeys(to) if manners.scope.holds(one)]
     return {
-        "opt_out": " ".join(sorted({*outs, *optout.said((), said.metas)})) or None, "links": len(said.links), "noindex": "noindex" in told,
+        "opt_out": " ".join(sorted({*outs, *optout.said((), said.metas)})) or None, "links": len(said.links),
         "leads": [[one, address.depth + 1, 0, "page"] for one in inside], "sketch": hosts.sketch(page) if shape(address.uri) != _plain(address.uri) else None,
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import RecipeError
-from ingest import frontier, hosts
+from ingest import frontier, hosts, robots
 from ingest.crawl import fetch_round
 from ingest.frontier import Address, Lead, Scope
 from ingest.queue import Queue
@@ -83,6 +83,24 @@ def test_a_shorter_way_brings_back_what_was_too_deep() -> None:
     assert (again.state, again.depth) == ("new", 2)
 
 
+@pytest.mark.parametrize(("state", "again"), [("done", True), ("broken", True), ("new", False), ("waiting", False)])
+def test_a_page_that_turns_out_to_be_a_sitemap_is_asked_again(state: str, again: bool) -> None:
+    known = {"http://h.example/s.xml": Address("http://h.example/s.xml", "h.example", 2, state, "status_404" if state == "broken" else None, etag='"e"')}
+    found = frontier.admit(known, Lead("http://h.example/s.xml", 0, kind="sitemap"), HERE)
+    held = known["http://h.example/s.xml"]
+    assert (held.kind, held.state, held.reason, held.etag) == ("sitemap", "new" if again else state, None, None)
+    assert (found is held) if again else found is None
+    assert frontier.admit(known, Lead("http://h.example/s.xml", 0, kind="sitemap"), HERE) is None
+
+
+def test_a_site_is_read_when_it_is_asked() -> None:
+    site = hosts.Site(4.0, "User-agent: *\nDisallow: /x", None)
+    assert site.read is None
+    assert not robots.allowed(site.rules, "http://h/x", "headrace")
+    assert site.read is site.rules
+    assert hosts.Site(4.0, "", True).rules.all is True
+
+
 def test_scopes() -> None:
     assert HERE.holds("http://h.example:8080/x")
     assert HERE.holds("https://www.wide.co.uk/")
@@ -96,7 +114,7 @@ def test_a_bucket_comes_back_as_it_was(tmp_path: Path) -> None:
     rows = [Address("http://h/1", "h", 0), full]
     frontier.write(str(tmp_path / "b.parquet"), rows)
     assert list(frontier.read(str(tmp_path / "b.parquet")).values()) == rows
-    host = hosts.Host("h", 5.0, 1, 2, 3, {"http://h": hosts.site(4.0, "User-agent: *\nDisallow: /x", None)}, {"h/0": (7, {"aa", "bb"})})
+    host = hosts.Host("h", 5.0, 1, 2, 3, {"http://h": hosts.Site(4.0, "User-agent: *\nDisallow: /x", None)}, {"h/0": (7, {"aa", "bb"})})
     hosts.write(str(tmp_path / "h.json"), {"h": host})
     back = hosts.read(str(tmp_path / "h.json"))["h"]
     assert (back.ready, back.faults, back.busy, back.pages, back.alike) == (5.0, 1, 2, 3, {"h/0": (7, {"aa", "bb"})})

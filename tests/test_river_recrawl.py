@@ -159,6 +159,43 @@ def test_seeds_come_from_lists_sitemaps_and_sql(tmp_path: Path) -> None:
     assert {row["uri"].rpartition("/")[2] for row in rows(tmp_path, "SELECT uri FROM data.web")} >= {"asked", "listed", "mapped", "packed"}
 
 
+def test_a_list_that_grew_is_read_again(tmp_path: Path) -> None:
+    host = tree("127.0.8.10", 4)
+    host.pages |= {f"/{name}": page(article(name)) for name in ("early", "late")}
+    with serving(host):
+        (tmp_path / "list.txt").write_text(f"{host.url}/early\n", encoding="utf-8")
+        path = recipe(tmp_path, "seeds: [{list: list.txt}], allow_hosts: [127.0.8.10], delay: 0")
+        ran(path)
+        (tmp_path / "list.txt").write_text(f"{host.url}/early\n{host.url}/late\n", encoding="utf-8")
+        ran(path)
+        assert host.paths() == ["/early", "/late"]
+        (tmp_path / "list.txt").unlink()
+        said = headrace("run", path)
+    assert said.code == 2
+    assert "list.txt: No such file" in said.err
+
+
+def test_a_crawl_that_ended_in_a_pause_goes_on_behind_it(tmp_path: Path) -> None:
+    host = tree("127.0.8.11", 2)
+
+    def later(wire: socket.socket) -> None:
+        first = host.paths().count("/1") == 1
+        wire.sendall(page("", status="503 Busy", headers="Retry-After: 12\r\n") if first else page(article("Page 1")))
+
+    with serving(host):
+        host.pages["/1"] = later
+        path = recipe(tmp_path, f"seeds: ['{host.url}/0'], allow_hosts: [127.0.8.11], delay: 0, patience: 0")
+        said = ran(path)
+        assert "1 are left, of hosts that want to be left alone: run again after" in said
+        assert len(rows(tmp_path, "SELECT uri FROM data.web")) == 1
+        time.sleep(13)
+        assert "are left" not in ran(path)
+        assert host.paths() == ["/0", "/1", "/1"]
+        assert len(rows(tmp_path, "SELECT uri FROM data.web")) == 2
+        ran(path)
+    assert host.paths() == ["/0", "/1", "/1"]
+
+
 def test_a_forced_visit_with_a_budget_ends(tmp_path: Path) -> None:
     """Two hosts, one of which is led to by a page that has not changed."""
     first, second = Host("127.0.8.21"), Host("127.0.8.22")
