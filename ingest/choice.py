@@ -18,6 +18,8 @@ from ingest.tags import mask
 
 LIKELY = 0.55
 UNLIKELY, FEW_WORDS = 0.2, 20
+SHOWN = 300
+"""Words in the blocks of a page, none of which seems text: from so many on it is a front page or a list, below its text may be in a script or a frame."""
 BRIDGED = 0.15
 """A list or a table between two blocks of text is text where it is at least this probable."""
 WHOLE = mask("ul ol dl menu table")
@@ -70,9 +72,15 @@ def together(found: Blocks, words: Floats, probable: Floats) -> Floats:
 
 
 def choose(words: Floats, probable: Floats) -> npt.NDArray[np.bool_]:
-    """Return which blocks are the text. A page with hardly any that is likely gives what is not unlikely: too little is for a policy to say."""
+    """Return which blocks are the text. A page with hardly any that is likely gives what is not unlikely: too little is for a policy to say.
+
+    A page that shows much, all of it unlikely, gives what is least so.
+    """
     chosen: npt.NDArray[np.bool_] = probable > LIKELY
-    return chosen if (words * chosen).sum() >= FEW_WORDS else probable > UNLIKELY
+    if (words * chosen).sum() >= FEW_WORDS:
+        return chosen
+    chosen = probable > UNLIKELY
+    return chosen if chosen.any() or words.sum() < SHOWN else (probable > 0) & (probable >= probable.max() / 2)
 
 
 def doubt(words: Floats, probable: Floats) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from ingest import warc
 from ingest.round import Round, stem
 
 
-@source(version=1)
+@source(version=2)
 def read(
     path: str,
     *,

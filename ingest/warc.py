@@ -32,7 +32,7 @@ Found = dict[str, Any] | Refused
 Asked = tuple[Found, bytes | None, dict[str, Any]]
 
 
-@source(version=4)
+@source(version=5)
 def read(path: str, *, mode: str = "fast", seconds: float = 10.0) -> Iterator[Found]:
     """Yield a document for each page of a WARC file, in its order, or Refused. `seconds` of processor time are what one page may take the extractor.
 

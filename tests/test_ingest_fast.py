@@ -119,6 +119,9 @@ def test_doubt_is_the_share_of_the_chosen_words_expected_to_be_wrong() -> None:
     assert doubt(words, probable) == pytest.approx((5 + 2, (5 + 2) / 150))
     assert choose(words, probable).tolist() == [True, True, False, False]
     assert choose(words, probable / 4).tolist() == [True, True, False, False], "of a page where nothing is likely, what is not unlikely"
+    assert choose(words, probable / 8).tolist() == [False] * 4, "its text may stand elsewhere"
+    assert choose(words * 2, probable / 8).tolist() == [True, True, False, False], "of a front page, what is least unlikely"
+    assert choose(words * 2, probable * 0).tolist() == [False] * 4
 
 
 # ---- where another's text stands
