@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ingest import licenses, optout
 from ingest.blocks import Blocks
-from ingest.links import META, placed_tags, tags
+from ingest.links import META, placed_tags
 from ingest.plain import shown_of, unescaped
 from ingest.tags import ID, WORDS
 
@@ -55,7 +55,10 @@ EARLIEST = datetime.date(1995, 1, 1)
 
 def about(page: bytes, found: Blocks, words: npt.NDArray[np.float32], *, url: str = "", day: str | None = None) -> dict[str, Any]:
     """Return title, author, date (ISO; none after `day`), language (as declared), license (SPDX), opt_out (ingest/optout.py); `words` are each block's."""
-    head = min((at for end in HEAD_ENDS if (at := page.find(end, 0, MOST_HEAD)) >= 0), default=MOST_HEAD)
+    head = MOST_HEAD
+    for end in HEAD_ENDS:
+        at = page.find(end, 0, head)
+        head = at if at >= 0 else head
     metas = list(_meta(page[:head]))
     said = dict(reversed(metas))                             # the first of a name counts
     notes = list(_notes(page))
@@ -73,9 +76,9 @@ def about(page: bytes, found: Blocks, words: npt.NDArray[np.float32], *, url: st
 
 def _meta(page: bytes) -> Iterator[tuple[str, str]]:
     """Yield name and content of the meta elements; not of those in comments and scripts."""
-    for tag, said in tags(page):
+    for _, said, _ in placed_tags(page, META):
         name, content = said.get("property") or said.get("name") or said.get("itemprop"), said.get("content")
-        if tag == META and name and content and len(content) < 2000:
+        if name and content and len(content) < 2000:
             yield name.strip().lower(), content
 
 
@@ -201,7 +204,7 @@ def _license(page: bytes, found: Blocks, notes: list[dict[str, Any]]) -> str | N
     if COMMONS not in page:
         return None
     given = [note["license"] for note in notes if isinstance(note.get("license"), str)]
-    for tag, said, at in placed_tags(page):
+    for tag, said, at in placed_tags(page, META, COMMONS):
         link, named = said.get("href", ""), (said.get("name") or said.get("property") or "").lower()
         if tag == META and ("rights" in named or "license" in named):
             given.append(said.get("content", ""))

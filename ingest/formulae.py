@@ -8,6 +8,10 @@ import html
 import re
 from collections.abc import Callable, Iterator
 
+import numba
+import numpy as np
+import numpy.typing as npt
+
 HINTS = (b"<math", b"<m:math", b"math/tex", b"katex", b'class="latex"', b"mwe-math")
 TEX = re.compile(rb"""<annotation[^>]{0,300}encoding\s?=\s?["']application/x-tex["'][^>]{0,300}>([^<]{1,8000})""", re.I)
 ALT_TEXT = re.compile(rb"""\balttext\s?=\s?(?:"([^"]{1,4000})"|'([^']{1,4000})')""", re.I)
@@ -26,11 +30,21 @@ Replaced = tuple[int, int, bytes]
 
 def written(page: bytes) -> bytes:
     """Return a page in UTF-8 with its formulae as text."""
-    if not any(hint in page for hint in HINTS):
+    if not _hinted(np.frombuffer(page, np.uint8)) or not any(hint in page for hint in HINTS):
         return page
     for find in (_scripts, _pictures, _twice, _elements):
         page = _with(page, find)
     return page
+
+
+@numba.njit(cache=True, nogil=True)
+def _hinted(data: npt.NDArray[np.uint8]) -> bool:
+    """Whether `math` or `atex` stands in a page, as in every hint: one pass, many bytes at a time, where six searches took a sixth of a page's time."""
+    found = False
+    for i in range(len(data) - 3):
+        math = (data[i] == 109) & (data[i + 1] == 97) & (data[i + 2] == 116) & (data[i + 3] == 104)
+        found |= math | ((data[i] == 97) & (data[i + 1] == 116) & (data[i + 2] == 101) & (data[i + 3] == 120))
+    return found
 
 
 def _with(page: bytes, find: Callable[[bytes], Iterator[Replaced]]) -> bytes:

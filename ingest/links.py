@@ -58,9 +58,12 @@ def tags(page: bytes) -> Iterator[tuple[int, dict[str, str]]]:
     return ((tag, said) for tag, said, _ in placed_tags(page))
 
 
-def placed_tags(page: bytes) -> Iterator[tuple[int, dict[str, str], int]]:
-    """Yield the same with the offset behind each tag."""
+def placed_tags(page: bytes, only: int | None = None, holding: bytes | None = None) -> Iterator[tuple[int, dict[str, str], int]]:
+    """Yield the same with the offset behind each tag: all, or those of one name and those that hold some bytes."""
     where = _found(np.frombuffer(page + PADDING, np.uint8), len(page))
+    if only is not None:
+        places = np.array([at.start() for at in re.finditer(re.escape(holding), page)] if holding else [], np.int64)
+        where = where[(where[:, 0] == only) | (np.searchsorted(places, where[:, 1]) < np.searchsorted(places, where[:, 2]))]
     for tag, start, end in where.tolist():
         said: dict[str, str] = {}
         for name, double, single, bare in ATTRIBUTE.findall(page[start : min(end, start + LONGEST_TAG)]):

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from demo_run import DEMO, Said, without_network
 
+LONG = ("demo", "test_river_kill", "test_river_recrawl", "test_synth_engine", "test_curate_parity", "test_catalog_commits")
+"""Groups of tests that are begun first, so that none of them is left for one process at the end."""
+
 signal.signal(signal.SIGINT, signal.default_int_handler)      # a script that runs the tests in its background hands it on ignored
 
 HOME = Path(__file__).resolve().parent.parent
@@ -15,6 +18,17 @@ THREADS = ("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS", "RAYON_
 for variable in THREADS:                                     # before any of them is imported: each reads it once
     os.environ.setdefault(variable, "false" if variable == "TOKENIZERS_PARALLELISM" else "1")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH", "")]))      # of the processes that tests start
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where tests are shared out to processes (pytest -n): a file goes to one of them whole, and all that ask for the demo to the same one."""
+    if not config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        return
+    asking = {item.path for item in items if "demo" in getattr(item, "fixturenames", ())}
+    group = {item: "demo" if item.path in asking else item.path.stem for item in items}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group[item]))
+    items.sort(key=lambda item: LONG.index(group[item]) if group[item] in LONG else len(LONG))
 
 
 def absent(what: str) -> None:
