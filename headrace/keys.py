@@ -19,7 +19,7 @@ from catalog.parts import Part, inputs, policy_names
 from catalog.recipe import Recipe
 from headrace import visits
 from headrace.done import dataset, finished, models, rows
-from ingest.inputs import fresh, read_before
+from ingest.inputs import fresh, identity, read_before
 from trainer.knobs import lasting
 
 
@@ -123,11 +123,9 @@ def appended_to(lake: Lake, part: Part) -> Snapshot | None:
     return dataset(lake, part.dataset) if part.given.get("append") else None
 
 
-def _identity(path: str) -> list[tuple[str, int, int]]:
-    """Name, size and time of a file, or of every file of a tree: what tells that they are as they were."""
-    inside = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in sorted(names)] if os.path.isdir(path) else [path]
-    above = os.path.dirname(path)
-    return [(os.path.relpath(file, above), os.lstat(file).st_size, os.lstat(file).st_mtime_ns) for file in sorted(inside)]
+def _identity(path: str) -> tuple[str, int, str]:
+    """Name, size and times of a file or a tree: what tells that it is as it was."""
+    return os.path.basename(path), *identity(path)
 
 
 def _lake_key(lake: Lake, name: str, recipe: Recipe, part: Part) -> str:
