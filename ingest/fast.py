@@ -59,6 +59,11 @@ def _menus(found: Blocks, features: Floats) -> npt.NDArray[np.bool_]:
     return menus
 
 
+def in_doubt(said: Reading) -> bool:
+    """Whether a second opinion is worth its time."""
+    return said.doubt > DOUBT and said.wrong > WRONG
+
+
 def extract(
     page: bytes, *, url: str = "", charset: str | None = None, day: str | None = None, sure: bool = False, trees: Trees | None = None
 ) -> dict[str, Any] | None:
@@ -69,7 +74,7 @@ def extract(
         said = read(page, charset, trees)
     except (UnicodeError, OverflowError):
         return None
-    if sure and said.doubt > DOUBT and said.wrong > WRONG:
+    if sure and in_doubt(said):
         return None
     text = render(said.found, said.page, choose(said.words, said.probable))
     if not text:

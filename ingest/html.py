@@ -3,9 +3,9 @@
 `extract` takes hostile bytes and may hang or die of them, so it is run in a `catalog.worker.Worker`, by name:
 `Worker("ingest.html:extract")`. Nothing else imports this module, and the processes that read WARC files stay light.
 
-Two opinions are joined. trafilatura is asked for precision, and where that finds little for balance; its words are found again in the page's
-blocks by alignment. A block that it took stays unless the trees of `ingest.choice` are sure that it is none, and one that it
-left comes back where they are sure that it is: the bounds were tuned on the gold pages (docs/ingest.md).
+Opinions are joined, as votes on each block. The trees of `ingest.choice` give the odds that it is text; trafilatura is asked for precision, and
+where that finds little or the trees are in doubt for balance too, and its words are found again in the blocks by alignment. What its votes
+weigh was tuned on the gold pages (docs/ingest.md).
 Its own de-duplication is off: that is a decision made later, which can be asked about.
 """
 
@@ -13,7 +13,6 @@ import re
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import trafilatura
 from htmldate import find_date
 from lxml import etree
@@ -24,8 +23,9 @@ from trafilatura.xml import xmltotxt
 
 from ingest.about import about
 from ingest.align import shares
-from ingest.choice import LIKELY, Trees
-from ingest.fast import MAX_BYTES, Reading, read
+from ingest.choice import Trees
+from ingest.fast import MAX_BYTES, Reading, in_doubt, read
+from ingest.features import Floats
 from ingest.plain import TOO_BIG, render
 
 MAX_ELEMENTS = 200_000
@@ -33,8 +33,8 @@ MAX_DEPTH = 250
 """Elements inside elements. Real pages stay under 100; libxml2 and trafilatura's recursion give up somewhere beyond."""
 ENOUGH = 800
 """Characters under which its precision is not the last word: 14 % of the gold pages, 40 % of the demo's rough ones."""
-SURE_OF_NOT, SURE_OF = 0.15, 0.92
-"""A block that trafilatura took goes below the first probability; one that it left comes above the second."""
+ALONE, BOTH = ((3.0,), 0.6), ((2.0, 1.0), 0.0)
+"""What a vote of its precision, and of its balance, adds to the log-odds of a block or takes from them, and the sum above which the block is text."""
 DEEP = etree.XPath(f"boolean(//*[not(*)][count(ancestor::*) > {MAX_DEPTH}])")
 COUNT = etree.XPath("count(//*)")
 
@@ -80,26 +80,35 @@ def warm() -> None:
 
 
 def text_of(said: Reading, tree: HtmlElement, url: str = "") -> tuple[str, float]:
-    """Return a page's text by both opinions, and the confidence in it."""
-    theirs = _text(tree, url, rules_alone=True)
-    if len(theirs) < ENOUGH:
-        theirs = _text(tree, url, rules_alone=False) or theirs
-    share = shares(said.found, said.page, theirs)
-    if share is None:
-        return theirs, 0.0
-    taken = share > LIKELY
-    chosen = np.where(taken, said.probable > SURE_OF_NOT, said.probable > SURE_OF)
-    text = render(said.found, said.page, chosen)
-    if len(text.split()) < len(theirs.split()) / 2:          # what it read is not in the blocks: a frame, a text in a script
-        return theirs, 0.0
-    return text, _confidence(said, taken, chosen)
+    """Return a page's text by all opinions, and the confidence in it."""
+    theirs = [_text(tree, url, rules_alone=True)]
+    if len(theirs[0]) < ENOUGH or in_doubt(said):
+        theirs.append(_text(tree, url, rules_alone=False))
+    whole = next(filter(None, theirs), "")
+    votes = [shares(said.found, said.page, one) for one in theirs]
+    odds = _odds(said, [vote for vote in votes if vote is not None]) if votes[0] is not None else None
+    if odds is None:                                         # too long to be aligned
+        return whole, 0.0
+    text = render(said.found, said.page, odds > 0)
+    if len(text.split()) < len(whole.split()) / 2:           # what it read is not in the blocks: a frame, a text in a script
+        return whole, 0.0
+    return text, _confidence(said, odds)
 
 
-def _confidence(said: Reading, taken: npt.NDArray[np.bool_], chosen: npt.NDArray[np.bool_]) -> float:
-    """1 less the words in doubt by half of both opinions, as a share of the words chosen."""
-    probable = (said.probable + taken) / 2
-    wrong = np.where(chosen, 1 - probable, probable)
-    return round(max(0.0, 1 - float((said.words * wrong).sum() / max((said.words * chosen).sum(), 20.0))), 3)
+def _odds(said: Reading, votes: list[Floats]) -> Floats:
+    """The log-odds that each block is text; above 0 it is."""
+    weights, bound = BOTH if len(votes) > 1 else ALONE
+    probable = np.clip(said.probable, 1e-3, 1 - 1e-3)
+    odds: Floats = np.log(probable / (1 - probable)) - np.float32(bound)
+    for weight, vote in zip(weights, votes, strict=True):
+        odds += np.float32(weight) * (2 * vote - 1)
+    return odds
+
+
+def _confidence(said: Reading, odds: Floats) -> float:
+    """1 less the words in doubt, as a share of the words chosen."""
+    wrong = 1 / (1 + np.exp(np.abs(odds)))
+    return round(max(0.0, 1 - float((said.words * wrong).sum() / max((said.words * (odds > 0)).sum(), 20.0))), 3)
 
 
 def _text(tree: HtmlElement, url: str, *, rules_alone: bool) -> str:
