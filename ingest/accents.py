@@ -15,8 +15,11 @@ LETTERS = {
     "textperiodcentered": "·", "guillemotleft": "«", "guillemotright": "»", "og": "« ", "fg": " »", "LaTeX": "LaTeX", "TeX": "TeX", "BibTeX": "BibTeX",
     "LaTeXe": "LaTeX2e", "slash": "/", "lq": "‘", "rq": "’", "quad": " ", "qquad": " ", "space": " ", "enspace": " ", "thinspace": " ", "newline": " ",
     "linebreak": " ", "par": "\n\n", "nobreakspace": " ", "textvisiblespace": " ", "checkmark": "✓", "textonehalf": "½", "textsection": "§", "lbrack": "[",
-    "rbrack": "]", "lbrace": "{", "rbrace": "}", "ier": "er", "eme": "e", "xspace": "",
+    "rbrack": "]", "lbrace": "{", "rbrace": "}", "ier": "er", "eme": "e",
+    "eg": "e.g.", "Eg": "E.g.", "ie": "i.e.", "Ie": "I.e.", "etal": "et al.", "etc": "etc.", "cf": "cf.", "wrt": "w.r.t.", "vs": "vs.",
 }  # fmt: skip
+SPACED = ("xspace", "eg", "Eg", "ie", "Ie", "etal", "etc", "cf", "wrt", "vs")
+"""Behind these stands a space unless a mark does, though the blank that is written there only ends their name. Conference styles define most."""
 SIGNS = {"\\%": "%", "\\&": "&", "\\_": "_", "\\#": "#", "\\$": "$", "\\{": "{", "\\}": "}", "\\\\": " ", "\\,": " ", "\\;": " ", "\\:": " ", "\\ ": " ",
          "\\\n": " ", "\\!": "", "\\-": "", "\\/": "", "\\@": "", "\\*": "", "\\>": " ", "\\\t": " ", "\\|": "|", "\\<": ""}  # fmt: skip
 MARKS = (("---", "—"), ("--", "–"), ("``", "“"), ("''", "”"), ("`", "‘"), ("'", "’"))

@@ -23,7 +23,7 @@ MAX_BYTES = 64 << 20
 ENDINGS = (".txt", ".html", ".htm", ".xhtml")
 
 
-@source(version=3)
+@source(version=4)
 def read(path: str, *, seconds: float = 120.0, pages: int = 3000) -> Iterator[dict[str, Any] | Refused]:
     """Yield the chapters of a `.txt`, `.html`, `.epub` or `.pdf` book, or Refused.
 

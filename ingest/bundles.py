@@ -11,6 +11,7 @@ import posixpath
 import re
 import tarfile
 from dataclasses import dataclass, field
+from itertools import islice
 
 from ingest.archives import BROKEN, members, of_machine
 from ingest.charset import decode
@@ -18,15 +19,18 @@ from ingest.charset import decode
 MAX_FILE, MAX_WHOLE = 8 << 20, 32 << 20
 """Bytes of one file of a bundle that are read, and characters of the whole source with all that it reads in."""
 MAX_RATIO = 200
-MAX_DEPTH = 12
+MAX_DEPTH, MAX_READS = 12, 20_000
+"""Files within files, and how often one is read in."""
+LOOK_BACK = 2000
+"""Characters of a line before a command in which the comment is looked for that it may stand in."""
 TEXTS = (".tex", ".ltx", ".latex", ".bbl", ".txt", ".json", ".def")
 INPUT = re.compile(
-    r"(?<!\\)\\(?:input|include|subfile|@input)\s*(?:\{\s*([^{}\n]{1,200}?)\s*\}|\s([\w./-]{1,200}))"
-    r"|\\(?:sub)?import\*?\s*\{([^{}\n]{0,200})\}\s*\{([^{}\n]{1,200})\}"
+    r"(?<!\\)\\(?:input|include|subfile|@input)[ \t]{0,20}(?:\{([^{}]{1,200})\}|\s([\w./-]{1,200}))"
+    r"|\\(?:sub)?import\*?\s{0,20}\{([^{}\n]{0,200})\}\s{0,20}\{([^{}\n]{1,200})\}"
 )
 DOCUMENT = re.compile(r"^[^%\n]*\\begin\s*\{document\}", re.M)
 CLASS = re.compile(r"^[^%\n]*\\document(?:class|style)\b", re.M)
-BIBLIOGRAPHY = re.compile(r"\\bibitem\s*(?:\[(?:[^\[\]{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\])?\s*\{([^{}]{1,200})\}")
+BIBLIOGRAPHY = re.compile(r"\\bibitem\s{0,20}(?:\[[^\[\]]{0,8000}\]\s{0,20})?\{([^{}]{1,200})\}")
 
 
 @dataclass
@@ -127,12 +131,12 @@ def _toplevel(said: str) -> str | None:
 
 
 def _targets(text: str, path: str, bundle: Bundle) -> list[str]:
-    return [target for found in INPUT.finditer(text) if (target := _resolved(found, path, "", bundle))]
+    return [target for found in islice(INPUT.finditer(text), MAX_READS) if (target := _resolved(found, path, "", bundle))]
 
 
 def _resolved(found: re.Match[str], path: str, root: str, bundle: Bundle) -> str | None:
     """The file of the bundle that an input names; None where there is none, or where its path leads out."""
-    said = posixpath.join(found[3], found[4]) if found[4] else (found[1] or found[2] or "")
+    said = posixpath.join(found[3].strip(), found[4].strip()) if found[4] else (found[1] or found[2] or "").strip()
     said = said.strip('"')
     for folder in (root, posixpath.dirname(path)):
         place = posixpath.normpath(posixpath.join(folder, said))
@@ -147,28 +151,35 @@ def _resolved(found: re.Match[str], path: str, root: str, bundle: Bundle) -> str
 def source_of(bundle: Bundle, main: str) -> tuple[str, list[str]]:
     """Return the main file's source with all that it reads in, and the keys of its bibliography in order. Raises ValueError: `too_large`."""
     out: list[str] = []
-    size = 0
+    size = reads = 0
     root = posixpath.dirname(main)
     work: list[tuple[str, tuple[str, ...], str | None]] = [("", (), main)]   # text to write, the files that it stands in, a file to read in
     while work:
         text, inside, path = work.pop()
         if path is None:
-            size += len(text)
-            if size > MAX_WHOLE:
-                raise ValueError(f"too_large: with all that it reads in, more than {MAX_WHOLE} characters")
             out.append(text)
             continue
         if path in inside or len(inside) >= MAX_DEPTH:
             continue
-        source, at, pieces = bundle.texts[path], 0, list[tuple[str, tuple[str, ...], str | None]]()
-        for found in INPUT.finditer(source):
-            target = _resolved(found, path, root, bundle)
-            commented = re.search(r"(?<!\\)%", source[source.rfind("\n", 0, found.start()) + 1 : found.start()])
-            if target is not None and commented is None:
-                pieces += [(source[at : found.start()], inside, None), ("", (*inside, path), target)]
-                at = found.end()
-        work += [*pieces, (source[at:], inside, None)][::-1]
+        source, reads = bundle.texts[path], reads + 1
+        size += len(source)
+        if size > MAX_WHOLE or reads > MAX_READS:            # a file counts each time: ten that read in ten others, twelve deep, are without end
+            raise ValueError(f"too_large: with all that it reads in, more than {MAX_WHOLE} characters or {MAX_READS} files")
+        work += _pieces(source, inside, path, root, bundle)[::-1]
     whole = "".join(out)
     beside = bundle.texts.get(re.sub(r"\.\w+$", ".bbl", main)) or next((text for path, text in bundle.texts.items() if path.endswith(".bbl")), "")
     keys = BIBLIOGRAPHY.findall(whole) or BIBLIOGRAPHY.findall(beside)
     return whole, [key.strip() for key in dict.fromkeys(keys)]
+
+
+def _pieces(source: str, inside: tuple[str, ...], path: str, root: str, bundle: Bundle) -> list[tuple[str, tuple[str, ...], str | None]]:
+    """A file's text, and the files that it reads in, in their order."""
+    found: list[tuple[str, tuple[str, ...], str | None]] = []
+    at = 0
+    for named in islice(INPUT.finditer(source), MAX_READS):
+        before = source[max(0, named.start() - LOOK_BACK) : named.start()].rpartition("\n")[2]
+        target = None if re.search(r"(?<!\\)%", before) else _resolved(named, path, root, bundle)
+        if target is not None:
+            found += [(source[at : named.start()], inside, None), ("", (*inside, path), target)]
+            at = named.end()
+    return [*found, (source[at:], inside, None)]

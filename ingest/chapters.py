@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from ingest.joined import opened, whole, without_pages
+from ingest.joined import breadth, opened, whole, without_pages
 
 BY = re.compile(r"^(?:by|von|par|di|por)(?:\s+(.{3,60}))?$", re.I)
 LEADS = re.compile(r"(?:^|\s)(?:of|and|the|in|a|to|with|for|der|die|das|von|und|im|le|la|de|et)$", re.I)
@@ -30,8 +30,9 @@ ORDINAL = (
 )
 COUNTED = rf"(?:{ROMAN}|\d{{1,3}}|{ORDINAL})"
 CHAPTER = re.compile(
-    rf"^(?:CHAPTER|CHAPITRE|ADVENTURE|STAVE|LETTER|CANTO|SCENE|KAPITEL|CAP[IÍ]TULO)\s+{COUNTED}\b(?!\s+(?:was|is|of this)\b|,? page).*$"
-    r"|^\w{3,20} KAPITEL\.?$",
+    r"^(?:CHAPTER|CHAPITRE|ADVENTURE|STAVE|LETTER|CANTO|SCENE|KAPITEL|CAP[IÍ]TULO|CAPITOLO|HOOFDSTUK|KAPITTEL|KAPITOLA|ROZDZIAŁ)"
+    rf"\s+{COUNTED}\b(?!\s+(?:was|is|of this)\b|,? page).*$"
+    r"|^\w{3,20} KAPITEL\.?$|^ГЛАВА\s+(?:[IVXLC]{1,8}|\d{1,3}|\w{3,20}Я)\b.*$|^第[〇零一二三四五六七八九十百千两\d]{1,8}[章回節节話话](?:[\s:：].*)?$",
     re.I,
 )
 TITLED = re.compile(rf"^{ROMAN}(?:\.?[ \t]+|\.?[ \t]*[—–:-]+[ \t]*)[A-ZÀ-Þ\"“'‘][A-ZÀ-Þ0-9 ,.;:'’‘\"“”!?&()—–-]{{2,70}}$")
@@ -200,10 +201,16 @@ def _prose(lines: list[str], start: int, end: int) -> int:
     total = 0
     for i in range(start, end):
         line = lines[i]
-        beside = (i > start and len(lines[i - 1].strip()) > 40) or (i + 1 < end and len(lines[i + 1].strip()) > 40)
+        beside = (i > start and _is_long(lines[i - 1])) or (i + 1 < end and _is_long(lines[i + 1]))
         if (beside or len(line) > 120) and not _paged(line):
             total += len(line.strip())
     return total
+
+
+def _is_long(line: str) -> bool:
+    """Whether a line has more than 40 columns."""
+    size = len(line.strip())
+    return size > 40 or (size > 20 and breadth(line.strip()) > 40)
 
 
 def _without_contents(found: list[Section], lines: list[str]) -> list[Section]:
@@ -273,7 +280,7 @@ def paragraphs(lines: list[str], seen: Mapping[str, int] | None = None) -> list[
             blocks[-1].append(line.rstrip())
         elif blocks[-1]:
             blocks.append([])
-    sizes = sorted(len(line) for block in blocks for line in block if len(line) <= LONG_LINE) or [0]
+    sizes = sorted(breadth(line) for block in blocks for line in block if len(line) <= LONG_LINE) or [0]
     width = sizes[len(sizes) * 9 // 10]
     return [_joined(piece, seen or {}) for block in blocks if block for part in _apart(block, width) for piece in _indented(part)]
 
@@ -281,11 +288,11 @@ def paragraphs(lines: list[str], seen: Mapping[str, int] | None = None) -> list[
 def _apart(block: list[str], width: int) -> list[list[str]]:
     """A block cut where paragraphs stand in it without a blank line between: behind a sentence that ends early in lines of prose, and around
     a line so long that it is a paragraph."""
-    prose = sorted(map(len, block))[len(block) // 2] >= 50
+    prose = sorted(map(breadth, block))[len(block) // 2] >= 50
     cuts = [0]
     for i in range(1, len(block)):
         above = block[i - 1]
-        early = prose and len(above) < 0.75 * width and above[-1] in ".!?\"”’'»" and not block[i].startswith(" ")
+        early = prose and breadth(above) < 0.75 * width and above[-1] in ".!?\"”’'»。！？」』" and not block[i].startswith(" ")
         if early or max(len(above), len(block[i])) > LONG_LINE:
             cuts.append(i)
     return [block[a:b] for a, b in pairwise([*cuts, len(block)])]
@@ -299,14 +306,14 @@ def _indented(block: list[str]) -> list[list[str]]:
     steps = {margins[i] - edge for i in firsts}
     if len(firsts) < 2 or len(steps) > 1 or not 2 <= max(steps) <= 8 or len(firsts) * 2 > len(block):
         return [block]
-    if sorted(len(line) for line in block)[len(block) // 2] < 50 or any(block[i - 1].rstrip()[-1] not in ".!?:;\"”’'»-—" for i in firsts if i):
+    if sorted(map(breadth, block))[len(block) // 2] < 50 or any(block[i - 1].rstrip()[-1] not in ".!?:;\"”’'»-—。！？」』" for i in firsts if i):
         return [block]
     cuts = [0, *(i for i in firsts if i), len(block)]
     return [block[a:b] for a, b in pairwise(cuts)]
 
 
 def _joined(block: list[str], seen: Mapping[str, int]) -> str:
-    inner = sorted(len(line.strip()) for line in block[:-1])
+    inner = sorted(breadth(line.strip()) for line in block[:-1])
     indents = [len(line) - len(line.lstrip()) for line in block]
     even = bool(inner) and max(indents[1:]) - min(indents[1:]) <= 2 and not any("|" in line for line in block)
     wrapped = even and inner[len(inner) // 2] >= 50 and inner[0] >= 30

@@ -18,6 +18,13 @@ MATH = ("equation", "align", "gather", "multline", "eqnarray", "displaymath", "m
     "empheq")
 LISTS = ("itemize", "enumerate", "description", "compactitem", "compactenum", "inparaenum", "inparaitem", "list", "enumerate*", "itemize*", "tablenotes")
 VERBATIMS = ("verbatim", "verbatim*", "lstlisting", "minted", "Verbatim", "alltt")
+ARGUMENTS = {
+    "minipage": 1, "multicols": 1, "adjustbox": 1, "wrapfig": 1, "restatable": 2, "spacing": 1, "otherlanguage": 1, "column": 1, "CJK": 2,
+    "adjustwidth": 2, "changemargin": 2, "addmargin": 1, "varwidth": 1, "turn": 1, "rotate": 1,
+}  # fmt: skip
+"""What an environment that stays takes in braces, which is no text."""
+INLINE = ("document", "center", "subequations", "small", "footnotesize", "sloppypar", "appendices")
+"""Environments that begin and end no paragraph."""
 HEADINGS = {"part": 1, "chapter": 1, "section": 1, "subsection": 2, "subsubsection": 3, "paragraph": 4, "subparagraph": 5}
 THEOREMS = {
     "theorem": "Theorem", "thm": "Theorem", "lemma": "Lemma", "lem": "Lemma", "proposition": "Proposition", "prop": "Proposition", "corollary": "Corollary",

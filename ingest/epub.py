@@ -13,11 +13,12 @@ from lxml import etree
 
 from catalog.stage import Refused
 from ingest.archives import BROKEN, of_machine
-from ingest.markup import Draft, parse, tag, words_of
-from ingest.onepage import HEADING, Piece, part, pieces
+from ingest.chapters import STOP
+from ingest.markup import Draft, parse, tag, too_deep, words_of
+from ingest.onepage import HEADING, Piece, moved, part, pieces, within_frame
 from ingest.package import Package, read_package
 from ingest.works import work
-from ingest.xhtml import HEADINGS, heading_of, too_deep, types_of, walk
+from ingest.xhtml import HEADINGS, heading_of, types_of, walk
 
 MAX_MEMBERS, MAX_MEMBER, MAX_WHOLE = 10_000, 32 << 20, 1 << 30
 MAX_RATIO = 200
@@ -28,6 +29,10 @@ APPARATUS = {
     "index", "endnotes", "footnotes", "rearnotes", "dedication", "epigraph", "backlink", "other-credits", "seriespage", "errata", "doc-cover", "doc-toc",
     "doc-colophon", "doc-index", "doc-endnotes", "doc-dedication", "doc-epigraph", "doc-credits", "doc-pagelist", "doc-errata",
 }  # fmt: skip
+SPLIT = re.compile(r"(.*?)[_-]split[_-]?\d+\.\w+(?:/\d+)?$", re.I)
+"""How calibre names the files that it cuts a file into."""
+MOST_FRAME, MOST_CHAPTER = 8000, 1 << 20
+"""Characters of what its heading alone says to be no chapter; and of a chapter that may still go on in the next file."""
 FRAME = re.compile(
     r"^(?:(?:table of )?contents|title ?page|copyright(?: page| notice)?|colophon|imprint|uncopyright|cover|list of (?:illustrations|tables|figures)"
     r"|(?:foot|end)?notes|index|about the (?:author|publisher)|the full project gutenberg license|transcriber[’']?s notes?|inhalt(?:sverzeichnis)?|impressum"
@@ -80,7 +85,7 @@ def _chapters(book: zipfile.ZipFile, name: str) -> Iterator[dict[str, Any] | Ref
     if places and package.hidden.issuperset(place for place in places if place in book.NameToInfo):
         yield Refused(name, "encrypted", "META-INF/encryption.xml names all of its text")
         return
-    number = 0
+    number, held = 0, None                                   # held: the chapter so far, which the next file may go on with
     for place, in_order in package.spine:
         uri = f"{identifier or name}#{place}"
         if place.startswith(("/", "../")):
@@ -89,10 +94,35 @@ def _chapters(book: zipfile.ZipFile, name: str) -> Iterator[dict[str, Any] | Ref
             yield Refused(uri, "encrypted", "META-INF/encryption.xml names it")
         else:
             for found in _file(book, place, package, in_order, uri):
-                if isinstance(found, dict):
-                    found = {**found, "uri": f"{found['uri']}" if identifier else None, "facts": {**found["facts"], "position": number}}
+                if isinstance(found, dict) and held is not None and _goes_on(held, found, package):
+                    held = _joined(held, found)
+                    continue
+                if held is not None and not (isinstance(found, Refused) and found.reason == "no_text"):
+                    yield held
+                    held = None
+                if isinstance(found, Refused):
+                    yield found
+                else:
+                    held = {**found, "uri": found["uri"] if identifier else None, "facts": {**found["facts"], "position": number}}
+                    del held["headless"]
                     number += 1
-                yield found
+    if held is not None:
+        yield held
+
+
+def _goes_on(held: dict[str, Any], found: dict[str, Any], package: Package) -> bool:
+    """Whether a `piece` of a file, or a `file`, without a heading goes on with the chapter before it: EPUB 2 and converters cut files by their size."""
+    if not found["headless"] or found["member"] in package.named or not package.named or len(held["text"]) > MOST_CHAPTER:
+        return False
+    before, place = SPLIT.match(held["member"]), SPLIT.match(found["member"])
+    cut = before is not None and place is not None and before[1] == place[1]
+    return cut or found["headless"] == "piece" or found["text"][:1].islower() or held["text"][-1:].isalnum()
+
+
+def _joined(held: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Two stretches of one chapter as one document."""
+    at = len(held["text"]) + 2
+    return {**held, "text": f"{held['text']}\n\n{found['text']}", "media": [*held["media"], *(moved(gone, at) for gone in found["media"])]}
 
 
 def _file(book: zipfile.ZipFile, place: str, package: Package, in_order: bool, name: str) -> list[dict[str, Any] | Refused]:
@@ -119,18 +149,20 @@ def _read(root: etree._Element, place: str, package: Package, in_order: bool, na
         return [Refused(name, "apparatus", " ".join(sorted(framed)) or "not in reading order")]
     draft = Draft()
     walk(body, draft, name.rpartition("#")[0], place)
-    text, media = draft.finish()
-    if not text:
+    text, media = within_frame(*draft.finish())
+    if not text.strip():
         return [Refused(name, "no_text", place)]
+    if STOP.match(text):
+        return [Refused(name, "apparatus", "Project Gutenberg's licence")]
     named = package.named.get(place, [])
-    heading = next((said for e in body.iter() if tag(e) in ("hgroup", *HEADINGS) and (said := heading_of(e))), None)
-    heading = heading or (named[0] if named else None) or words_of(root.findall(".//{*}title"))
-    if FRAME.match(heading or "") and len(text) < 8000:
+    own = next((said for e in body.iter() if tag(e) in ("hgroup", *HEADINGS) and (said := heading_of(e))), None)
+    heading = own or (named[0] if named else None) or words_of(root.findall(".//{*}title"))
+    if FRAME.match(heading or "") and (len(text) < MOST_FRAME or "gutenberg" in (heading or "").lower()):
         return [Refused(name, "apparatus", heading)]
     about = package.about
     if len(named) > 1 and len(inner := pieces(text, topmost=True)) > 1:    # a file that the contents cut into chapters: EPUB 2 cuts files by their size
         return list(_pieces(inner, text, media, place, about, name))
-    return [_chapter(text, media, heading, place, about, name)]
+    return [{**_chapter(text, media, heading, place, about, name), "headless": "" if own else "file"}]
 
 
 def _frames(body: etree._Element) -> set[str]:
@@ -141,12 +173,12 @@ def _frames(body: etree._Element) -> set[str]:
 
 def _pieces(inner: list[Piece], text: str, media: list[dict[str, Any]], place: str, about: dict[str, Any], name: str) -> Iterator[dict[str, Any] | Refused]:
     for number, piece in enumerate(inner, 1):
-        if FRAME.match(piece.title) and piece.end - piece.start < 8000:
+        if FRAME.match(piece.title) and piece.end - piece.start < MOST_FRAME:
             yield Refused(f"{name}/{number}", "apparatus", piece.title)
             continue
         said, left_out = part(text, media, piece)
         if said and HEADING.sub("", said).strip():
-            yield _chapter(said, left_out, piece.title, f"{place}/{number}", about, f"{name}/{number}")
+            yield {**_chapter(said, left_out, piece.title, f"{place}/{number}", about, f"{name}/{number}"), "headless": "" if piece.title else "piece"}
         else:
             yield Refused(f"{name}/{number}", "no_text", piece.title)
 

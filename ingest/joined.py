@@ -25,6 +25,9 @@ HYPHENS = ("-", "\u2010", "\u2011", "¬", "\u00ad")
 BEGINS = re.compile(r"([^\W_]+)")
 LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\u00a0": " ", "\u2010": "-", "\u2011": "-"})
 UNSEEN_SPACES = {0x00A0: " ", 0x2002: " ", 0x2003: " ", 0x2009: " ", 0x200A: " ", 0x202F: " ", 0x200B: None, 0x2060: None, 0xFEFF: None}
+WIDE = re.compile("[\u2e80-\u312f\u3190-\ua4cf\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff9f\U00020000-\U0003ffff]")
+"""Characters of Chinese and Japanese, which have no blanks between words; a Korean line breaks at one."""
+WIDE_MARK = re.compile("[\u3001-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]")
 TAIL = 80
 """Characters at the end of a line in which a broken word is looked for: lines may have any length."""
 PAGE_SIZE = 5000
@@ -35,6 +38,11 @@ MARK = re.compile(r"(?:\[(?:Pg|Page|p\.?|S\.?|Seite)\s?|\{(?:Pg|Page|p\.?)?\s?)(
 NO_HEAD = re.compile(r"(?:chapter|kapitel|chapitre|letter|book|part|section|canto|act|scene|stave|vol(?:ume)?|figure|fig|table|no|note)\b", re.I)
 CHAPTER = re.compile(r"(?:chapter|kapitel|chapitre|letter|book|part|canto|stave|volume)\s+(?:[ivxlc]+|\d+|[a-z]{3,12})\b\W{0,3}(?:\s|$)", re.I)
 HEAD = re.compile(r"^\s*(?:(\d{1,4})\s{1,40}(\S.{2,70}?)|(\S.{2,70}?)\s{1,40}(\d{1,4}))\s*$")
+
+
+def breadth(line: str) -> int:
+    """Return a line's width in columns: Chinese and Japanese characters take two."""
+    return len(line) if line.isascii() else len(line) + len(WIDE.findall(line))
 
 
 def vocabulary(lines: Iterable[str]) -> Counter[str]:
@@ -63,12 +71,15 @@ def _broken(line: str) -> re.Match[str] | None:
 def join(head: str, tail: str, seen: Mapping[str, int], *, typeset: bool) -> str:
     """Return two lines of a paragraph as one, the word that is broken between them repaired.
 
-    A soft hyphen goes. A hyphen goes where the joined word is `seen` more often than the hyphenated one, and stays where that is seen.
-    Where neither is seen it stays in a text that is not `typeset`; in one that is, it goes, unless both halves are words of the text with
-    three letters or more, the second is one that compounds end in (`-based`), or what follows is a capital or a digit.
+    Chinese and Japanese are closed up. A soft hyphen goes. A hyphen goes where the joined word is `seen` more often than the hyphenated one,
+    and stays where that is seen. Where neither is seen it stays in a text that is not `typeset`; in one that is, it goes, unless both halves
+    are words of the text with three letters or more, the second is one that compounds end in (`-based`), or what follows is a capital or a digit.
     """
     head, tail = head.rstrip(), tail.lstrip()
     if not head or not tail:
+        return head + tail
+    wide = bool(WIDE.match(head[-1])) + bool(WIDE.match(tail[0]))
+    if wide == 2 or (wide and (WIDE_MARK.match(head[-1]) or WIDE_MARK.match(tail[0]))):
         return head + tail
     broken, begins = _broken(head), BEGINS.match(tail)
     if broken is None or begins is None:

@@ -8,14 +8,16 @@ LaTeX does where its layout is plain. Commands that are not known are dropped an
 import re
 from typing import Any
 
-from ingest.accents import ACCENTS, LETTERS, SIGNS, accented, marks
-from ingest.commands import CITES, CUT, HEADINGS, LAST, LISTS, MATH, NOTHING, REFS, THEOREMS
+from ingest.accents import ACCENTS, LETTERS, SIGNS, SPACED, accented, marks
+from ingest.commands import ARGUMENTS, CITES, CUT, HEADINGS, INLINE, LAST, LISTS, MATH, NOTHING, REFS, THEOREMS
 from ingest.labels import numbers_of
 from ingest.macros import Stream, expanded, tokens_of, without_comments
 from ingest.markup import BREAK, PLACE, Draft
 
-MATH_NOISE = re.compile(r"\\(?:label|tag)\*?\s*\{[^{}]*\}|\\(?:nonumber|notag)(?![A-Za-z])")
+MATH_NOISE = re.compile(r"\\(?:label|tag)\*?\s*\{[^{}]*\}|\\(?:nonumber|notag|xspace)(?![A-Za-z])")
 INNER = re.compile(r"\$([^$]*)\$")
+CLOSE = (",", ".", "'", "/", "?", ";", ":", "!", "~", "-", ")", "{", "}", "\\/", "\\footnote")
+"""What stands directly behind a word."""
 LEFT_OUT = {
     "footnote": "footnotes", "footnotetext": "footnotes", "marginpar": "footnotes", "sidenote": "footnotes", "includegraphics": "figure", "epsfig": "figure",
     "psfig": "figure", "plotone": "figure", "bibliography": "references", "printbibliography": "references",
@@ -34,6 +36,7 @@ class Paper:
         tokens = expanded(tokens_of(without_comments(source, self.kept)))
         self.said: dict[str, str] = {}
         self.theorems = dict(THEOREMS)
+        self.front = "".join(tokens[: tokens.index("\\section")] if "\\section" in tokens else tokens)
         self.numbers = numbers_of(tokens)
         self.works = {key: number for number, key in enumerate(order or [], 1)}
         self.known = bool(order)
@@ -64,11 +67,10 @@ class Paper:
                 stream.optional()
                 said = "".join(stream.argument())[:MAX_AUTHORS] + "\\and "
                 self.said["author"] = self.said.get("author", "") + said
-            elif unit in wanted and unit[1:] not in self.said:
+            elif unit in wanted and unit[1:] not in self.said and (unit != "\\abstract" or "".join(tokens[i + 1 : i + 3]).lstrip()[:1] == "{"):
                 stream = Stream(tokens[i + 1 : i + 5000])
                 stream.optional()
-                if stream.rest and (unit != "\\abstract" or stream.rest[-1] == "{"):
-                    self.said[unit[1:]] = "".join(stream.argument())
+                self.said[unit[1:]] = "".join(stream.argument())
             elif unit in ("\\newtheorem", "\\newtheorem*"):
                 stream = Stream(tokens[i + 1 : i + 100])
                 name = "".join(stream.argument()).strip()
@@ -143,25 +145,34 @@ class Reader:
 
     def formula(self, opens: str, stream: Stream) -> None:
         r"""A formula between dollars; `$` that has no partner in its paragraph is none."""
-        found = list[str]()
-        while stream.rest and stream.rest[-1] != opens and not (stream.rest[-1][0] == "\n" and stream.rest[-1].count("\n") > 1):
+        found, depth = list[str](), 0                        # in braces `$` is a formula's within its words: `\text{if $x$}`
+        while stream.rest and not (stream.rest[-1] == opens and depth <= 0) and not (stream.rest[-1][0] == "\n" and stream.rest[-1].count("\n") > 1):
             unit = stream.rest.pop()
-            if opens == "$" and unit == "$$":
+            if opens == "$" and unit == "$$" and depth <= 0:  # `$a$$b$`: one ends and the next begins
+                stream.rest += ["$", "$"]
                 break
+            depth += (unit == "{") - (unit == "}")
             found.append(unit)
-        if stream.rest and stream.rest[-1] == opens:
+        closed = bool(stream.rest) and stream.rest[-1] == opens
+        if closed:
             stream.rest.pop()
+        elif depth > 0 and opens in found:                   # braces that nothing closes
+            closed, end = True, found.index(opens)
+            stream.rest += found[end + 1 :][::-1]
+            del found[end:]
+        if closed:
             self.math("".join(found), displayed=opens == "$$")
         else:
             stream.rest += found[::-1]
 
     def math(self, source: str, *, displayed: bool) -> None:
         body = " ".join(MATH_NOISE.sub("", source).split())
+        body = INNER.sub(_inner, body).replace("$", "") if "$" in body else body
         if not body:
             return
         if displayed:
             self.close()
-            self.draft.block(f"$${INNER.sub(_inner, body).replace('$', '')}$$")
+            self.draft.block(f"$${body}$$")
         else:
             self.text.append(f"${body}$")
 
@@ -176,14 +187,17 @@ class Reader:
         elif name in ACCENTS and (not name.isalpha() or (stream.rest and stream.rest[-1][0] in "{\\ ")):
             letter = self.paper.inline(stream.argument(), self.depth + 1)
             self.text.append(accented(name, letter))
+        elif name in SPACED:
+            self.spaced(name, stream)
         elif name in LETTERS:
             self.letter(name, stream)
         elif unit in ("\\[", "\\("):
-            self.math(_up_to(stream, "\\]" if unit == "\\[" else "\\)"), displayed=unit == "\\[")
+            self.math(stream.up_to("\\]" if unit == "\\[" else "\\)"), displayed=unit == "\\[")
         elif name == "begin":
             self.environment("".join(stream.argument()).strip(), stream)
         elif name == "end":
-            stream.argument()
+            if "".join(stream.argument()).strip() not in INLINE:
+                self.close()
         elif bare in HEADINGS:
             self.heading(bare, stream)
         elif CITES.match(bare) or REFS.match(bare):
@@ -198,6 +212,15 @@ class Reader:
         self.text.append(LETTERS[name])
         if name.isalpha():
             stream.blank()                                   # the blank behind a command only ends its name
+
+    def spaced(self, name: str, stream: Stream) -> None:
+        """A sign with the space behind it that its command swallows, unless a mark follows: `\\ours is`, `\\etc.`"""
+        said = LETTERS.get(name, "")
+        stream.blank()
+        if not stream.rest or stream.rest[-1].startswith(CLOSE):
+            self.text.append(said.rstrip(".") if stream.rest and stream.rest[-1][0] == "." else said)
+        else:
+            self.text.append(f"{said} ")
 
     def other(self, name: str, stream: Stream) -> None:
         """Commands that are no text themselves; what is not known goes, and what it embraces stays."""
@@ -216,6 +239,10 @@ class Reader:
             stream.optional()
             given = [stream.argument() for _ in range(LAST[name])]
             stream.rest += given[-1][::-1]
+        elif name in ("SI", "qty", "si", "unit"):
+            number = "".join(stream.argument()) if name in ("SI", "qty") else ""
+            stream.optional()
+            self.text.append(f"{number} {_unit(''.join(stream.argument()))}".strip())
         elif name in ("url", "path", "nolinkurl"):
             self.text.append("".join(stream.argument()).replace("\\", ""))
         elif name == "item":
@@ -248,7 +275,7 @@ class Reader:
         if source.startswith("\\begin"):
             inside = re.sub(r"^\\begin\{[^}]*\}(?:\[[^\]\n]*\])?(?:\{[^}\n]*\})?|\\end\{[^}]*\}$", "", source).strip("\n")
             self.close()
-            self.draft.blocks.append(f"```\n{inside}\n```" if inside.strip() else "```\n```")
+            self.draft.code(inside)
         else:
             body = re.sub(r"^\\(?:verb\*?|lstinline(?:\[[^\]]*\])?)", "", source)
             self.text.append(body[1:-1])
@@ -257,8 +284,8 @@ class Reader:
         stream.optional()
         said = self.paper.inline(stream.argument(), self.depth + 1)
         self.close()
-        level = HEADINGS[name] + (self.paper.deepen if name not in ("part", "chapter") else 0)
-        self.draft.block(said.rstrip(".:") if level > 3 else said, "#" * min(6, level) + " ")
+        level = HEADINGS[name] + (self.paper.deepen if name not in ("part", "chapter") else 0) + (self.paper.title is not None)
+        self.draft.block(said.rstrip(".:") if HEADINGS[name] > 3 else said, "#" * min(6, level) + " ")
 
     def pointer(self, name: str, stream: Stream) -> None:
         """A citation or a reference."""
@@ -277,12 +304,12 @@ class Reader:
         """What stands between `\\begin` and `\\end`."""
         bare = name.rstrip("*")
         if name in CUT or bare in CUT:
-            self.cut(name, _environment(stream, name))
+            self.cut(name, stream.environment(name))
         elif bare in MATH:
-            self.displayed(name, _environment(stream, name))
+            self.displayed(name, stream.environment(name))
         elif name in LISTS or bare in LISTS:
             self.close()
-            self.items(_environment(stream, name))
+            self.items(stream.environment(name))
         elif bare == "abstract":
             self.close()
             self.draft.block("Abstract", "## ")
@@ -291,14 +318,10 @@ class Reader:
             title = stream.optional()
             said = f" ({self.paper.inline(title, self.depth + 1)})" if title else ""
             self.text.append(f"{self.paper.theorems[bare]}{said}. ")
-        elif bare in ("minipage", "multicols", "adjustbox", "wrapfig", "restatable"):
+        elif bare not in INLINE:
             stream.optional()
-            stream.argument()
-            if bare == "restatable":
+            for _ in range(ARGUMENTS.get(bare, 0)):
                 stream.argument()
-            self.close()
-        elif bare not in ("document", "center", "subequations", "small", "appendices"):
-            stream.optional()
             self.close()
 
     def cut(self, name: str, body: list[str]) -> None:
@@ -336,35 +359,15 @@ class Reader:
             self.draft.take(inner, "- ")
 
 
+def _unit(source: str) -> str:
+    """A unit of `siunitx` in words: `kilometre per second`."""
+    said = source.replace("\\squared", "^2").replace("\\cubed", "^3").replace("\\per", " per ").replace("\\", "")
+    return " ".join(said.split())
+
+
 def _inner(found: re.Match[str]) -> str:
     """A formula within the words of another, in brackets that no dollar sign of the outer one meets."""
     return f"\\({found[1]}\\)"
-
-
-def _up_to(stream: Stream, closes: str) -> str:
-    """The source up to a command; an empty line ends a formula that nothing closes."""
-    found = list[str]()
-    while stream.rest:
-        unit = stream.rest.pop()
-        if unit == closes or (unit[0] == "\n" and unit.count("\n") > 1):
-            break
-        found.append(unit)
-    return "".join(found)
-
-
-def _environment(stream: Stream, name: str) -> list[str]:
-    """The tokens up to the end of an environment, over those of its name within."""
-    found: list[str] = []
-    depth = 0
-    while stream.rest:
-        unit = stream.rest.pop()
-        if unit in ("\\begin", "\\end") and "".join(stream.rest[-4:][::-1]).replace(" ", "").startswith(f"{{{name}}}"):
-            if unit == "\\end" and depth == 0:
-                stream.argument()
-                return found
-            depth += 1 if unit == "\\begin" else -1
-        found.append(unit)
-    return found
 
 
 def paper_of(source: str, order: list[str] | None = None) -> tuple[Paper, str, list[dict[str, Any]]]:

@@ -5,8 +5,9 @@ a gutter, down a good part of the page. Lines that cross the gutter (a title, a 
 is read to its end, left then right, before they are.
 """
 
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 FAR = 20_000.0
@@ -141,11 +142,12 @@ def _rows(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def _line(row: Sequence[Run], side: int) -> Line:
-    """A row of runs as a line of text."""
+    """A row of runs as a line of text; Hebrew and Arabic are read from the right."""
     main = max(row, key=lambda run: run.size * len(run.text.strip()))
     text = ""
     before: Run | None = None
-    for run in row:
+    leftward = sum(len(run.text) if is_leftward(run.text) else -len(run.text) for run in row) > 0
+    for run in sorted((replace(run, left=-run.right, right=-run.left) for run in row), key=lambda run: run.left) if leftward else row:
         text = _after(text, before, run, main)
         before = run
     solid = [run for run in row if run.size >= SMALL * main.size] or list(row)
@@ -153,6 +155,12 @@ def _line(row: Sequence[Run], side: int) -> Line:
         " ".join(text.split()), row[0].left, max(run.right for run in row), max(run.top for run in solid), min(run.bottom for run in solid), main.size,
         _is_bold([run for run in solid if any(map(str.isalnum, run.text))]), side,
     )  # fmt: skip
+
+
+def is_leftward(text: str) -> bool:
+    """Whether a text's first letter is one that is written from right to left."""
+    first = next((char for char in text if char.isalpha()), "")
+    return first > "\u0590" and unicodedata.bidirectional(first) in ("R", "AL")
 
 
 def _is_bold(worded: Sequence[Run]) -> bool:

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 TOKEN = re.compile(r"\\(?:[A-Za-z@]+\*?|.|$)|\$\$?|[{}\[\]#&~]|\n[ \t]*\n\s*|[^\\${}\[\]#&~\n]+|\n", re.S)
-COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%[^\n]*(?:\n[ \t]*(?=\S))?")
+COMMENT = re.compile(r"(\\(?:url|href|path|nolinkurl)[ \t]{0,9}\{[^{}\n]{0,2000}\})|(?<!\\)((?:\\\\)*)%[^\n]*(?:\n[ \t]*(?=\S))?")
+"""A comment with the backslashes before it; or an address, in which a per cent sign is none."""
 VERBATIM = re.compile(
-    r"\\begin\{(verbatim\*?|lstlisting|minted|Verbatim|alltt|comment)\}|\\verb\*?([^\w\s*])[^\n]*?\2|\\lstinline(?:\[[^\]]{0,200}\])?([^\w\s{\[])[^\n]*?\3"
+    r"\\begin\{(verbatim\*?|lstlisting|minted|Verbatim|alltt|comment)\}|\\verb\*?([^\w\s*])[^\n]{0,1000}?\2"
+    r"|\\lstinline(?:\[[^\]]{0,200}\])?([^\w\s{\[])[^\n]{0,1000}?\3"
 )
+LETTER, ENDS_NAMED = re.compile("[A-Za-z@]"), re.compile(r"\\[A-Za-z@]+$")
 LOOK_BACK = 2000
 """Characters of a line before a verbatim stretch in which the comment is looked for that it may stand in."""
 DEFINES = {"\\newcommand", "\\renewcommand", "\\providecommand", "\\DeclareRobustCommand", "\\newcommand*", "\\renewcommand*", "\\providecommand*",
@@ -30,6 +33,8 @@ MAX_GROWTH = 4
 """Times its own length, and a million tokens more, to which a source may be expanded."""
 MAX_ARGUMENT = 200_000
 """Tokens of one argument at most."""
+MAX_LOST = 10
+"""Times a stream's own length that is looked through for brackets that nothing closes; past it they end with their line unseen."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,12 @@ def without_comments(source: str, kept: list[str]) -> str:
     r"""Return a source without comments and the breaks that they would make, with `\KeptVerbatim{n}` for what stands verbatim, put into `kept`."""
     out, at = list[str](), 0
     for start, end, name in verbatims(source):
-        out.append(COMMENT.sub(r"\1", source[at:start]))
+        out.append(COMMENT.sub(r"\1\2", source[at:start]))
         if name != "comment":
             out.append(f"\\KeptVerbatim{{{len(kept)}}}")
             kept.append(source[start:end])
         at = end
-    return "".join([*out, COMMENT.sub(r"\1", source[at:])])
+    return "".join([*out, COMMENT.sub(r"\1\2", source[at:])])
 
 
 def tokens_of(source: str) -> list[str]:
@@ -81,6 +86,7 @@ class Stream:
 
     def __init__(self, tokens: list[str]) -> None:
         self.rest = tokens[::-1]
+        self.lost = MAX_LOST * len(tokens)
 
     def blank(self) -> None:
         """Go past blanks, but no empty line."""
@@ -113,10 +119,34 @@ class Stream:
             self.rest.append(" ")
         return None
 
+    def up_to(self, closes: str) -> str:
+        """The source up to a command; an empty line ends a formula that nothing closes."""
+        found = list[str]()
+        while self.rest:
+            unit = self.rest.pop()
+            if unit == closes or (unit[0] == "\n" and unit.count("\n") > 1):
+                break
+            found.append(unit)
+        return "".join(found)
+
+    def environment(self, name: str) -> list[str]:
+        """The tokens up to the end of an environment, over those of its name within."""
+        found: list[str] = []
+        depth = 0
+        while self.rest:
+            unit = self.rest.pop()
+            if unit in ("\\begin", "\\end") and "".join(self.rest[-4:][::-1]).replace(" ", "").startswith(f"{{{name}}}"):
+                if unit == "\\end" and depth == 0:
+                    self.argument()
+                    return found
+                depth += 1 if unit == "\\begin" else -1
+            found.append(unit)
+        return found
+
     def _until(self, opens: str, closes: str) -> list[str]:
         found: list[str] = []
         depth = braces = 0
-        while self.rest and len(found) < MAX_ARGUMENT:
+        while self.rest and len(found) < MAX_ARGUMENT and (self.lost > 0 or self.rest[-1][0] != "\n"):
             unit = self.rest.pop()
             if unit == closes and depth == 0 and (closes == "}" or braces == 0):
                 return found
@@ -128,6 +158,7 @@ class Stream:
             found.append(unit)
         end = next((i for i, unit in enumerate(found) if unit[0] == "\n"), len(found))
         self.rest += found[end:][::-1]                       # nothing closes it: it ends with its line
+        self.lost -= len(found) - end
         return found[:end]
 
 
@@ -140,6 +171,8 @@ def expanded(tokens: list[str]) -> list[str]:
         unit = stream.rest.pop()
         done += 1
         if unit[0] != "\\" or unit == "\\":
+            if out and LETTER.match(unit) and ENDS_NAMED.match(out[-1]):
+                out.append(" ")                              # `\eps x` is `\epsilon x`: the letters behind a macro are no part of the name that it ends in
             out.append(unit)
         elif unit in DEFINES or unit in OPERATORS or unit in PLAIN_DEFS or unit == "\\let":
             _define(unit, stream, macros)

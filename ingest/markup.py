@@ -7,16 +7,20 @@ are how a page of XML becomes a gigabyte; depth and node size stay under the par
 import hashlib
 import html.entities
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lxml import etree
 
 MAX_BYTES = 64 << 20
+MAX_DEPTH = 200
+"""Elements within elements: books and papers have 20."""
 BREAK = "\x0b"
 """A line break that stands (verse), in a text in the making; XML cannot hold one."""
-PLACE = "\ue000"
-"""Stands in a text in the making where something was left out; a private-use character, taken out of what is read."""
+PLACE = "\x02"
+"""Stands in a text in the making where something was left out; XML cannot hold one either."""
+APART = ("- ", "```", "| ", "$$")
+"""How blocks begin that are no prose: in a list's item they stand in lines of their own."""
 UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
 """Characters that only tell a typesetter where a line may break."""
 NAMED = {name.rstrip(";"): char for name, char in html.entities.html5.items() if name.endswith(";")}
@@ -67,17 +71,28 @@ class Draft:
 
     def __init__(self) -> None:
         self.blocks: list[str] = []
-        self._held = ""
+        self._ahead: list[str] = []                          # places before the next block, where there is none yet; else behind the last
+        self._behind: list[str] = []
         self._left_out: list[dict[str, Any]] = []
 
     def block(self, text: str, prefix: str = "") -> None:
         """Add a paragraph, a heading or an item; nothing for one without text."""
         text = "\n".join(flat(line) for line in text.split(BREAK)).strip()
         if text.strip(PLACE + " "):
-            self.blocks.append(self._held + prefix + text)
-            self._held = ""
+            self._add(prefix + text)
         else:
             self._hold(text.replace(" ", ""))
+
+    def code(self, text: str) -> None:
+        """Add code as it stands, in a fence that is longer than any in it."""
+        if text.strip():
+            fence = "`" * (max(map(len, re.findall("`{3,}", text)), default=2) + 1)
+            self._add("\n".join([fence, *(line.rstrip() for line in text.strip("\n").split("\n")), fence]))
+
+    def table(self, rows: Sequence[Sequence[str]], *, titled: bool) -> None:
+        """Add a table, a row a line; a line stands under the first where that has its titles."""
+        lines = ["| " + " | ".join(flat(cell.replace(BREAK, " ")).replace("|", "\\|") for cell in row) + " |" for row in rows]
+        self._add("\n".join([*lines[:1], *(["|" + "---|" * len(rows[0])] if titled else []), *lines[1:]]))
 
     def leave_out(self, element: etree._Element | str, mime: str, uri: str | None = None) -> str:
         """Note that `element`, or a stretch of a source, is not in the text. Returns what must stand in its place."""
@@ -90,27 +105,49 @@ class Draft:
         """Leave out a block."""
         self._hold(self.leave_out(element, mime, uri))
 
+    def _add(self, block: str) -> None:
+        self._settle()
+        self.blocks.append("".join(self._ahead) + block)
+        self._ahead = []
+
     def _hold(self, place: str) -> None:
-        if self.blocks and not self._held:
-            self.blocks[-1] += place
-        else:
-            self._held += place
+        (self._behind if self.blocks and not self._ahead else self._ahead).append(place)
+
+    def _settle(self) -> None:
+        """Put what was held behind the last block there: at once, since there may be a million places behind a long block."""
+        if self._behind:
+            self.blocks[-1] += "".join(self._behind)
+            self._behind = []
 
     def take(self, other: "Draft", prefix: str) -> None:
-        """Add what another draft holds as one block, such as the paragraphs of a list's item."""
+        """Add what another draft holds as one block, such as a list's item: its paragraphs in one line, lists, code and tables within indented."""
+        other._settle()
         self._left_out += other._left_out
-        self.block(" ".join(other.blocks) + other._held, prefix)
+        if not other.blocks:
+            self._hold("".join(other._ahead))
+            return
+        out = [_indented(other.blocks[0])]
+        for block in other.blocks[1:]:
+            said = block.lstrip(PLACE)
+            apart = said.startswith(APART) or out[-1].endswith(("```", " |", "$$"))
+            out.append(f"\n{block[: len(block) - len(said)]}  {_indented(said)}" if apart else f" {_indented(block)}")
+        self._add(prefix + "".join(out) + "".join(other._ahead))
 
     def finish(self) -> tuple[str, list[dict[str, Any]]]:
         """Return the text and its media, each with a span where start = end is the place it was taken from."""
-        whole = "\n\n".join(self.blocks) + self._held
+        self._settle()
+        whole = "\n\n".join(self.blocks) + "".join(self._ahead)
         text, media, at = [], [], 0
-        for piece, gone in zip(whole.split(PLACE), [*self._left_out, None], strict=True):
+        for number, piece in enumerate(whole.split(PLACE)):
             text.append(piece)
             at += len(piece)
-            if gone is not None:
-                media.append({**gone, "span": {"start": at, "end": at}})
+            if number < len(self._left_out):
+                media.append({**self._left_out[number], "span": {"start": at, "end": at}})
         return "".join(text), media
+
+
+def _indented(block: str) -> str:
+    return block.replace("\n", "\n  ")
 
 
 def flat(text: str) -> str:
@@ -122,3 +159,13 @@ def flat(text: str) -> str:
 def words_of(elements: Iterable[etree._Element]) -> str:
     """All the text inside some elements, as one line."""
     return flat(" ".join("".join(element.itertext()) for element in elements))
+
+
+def too_deep(root: etree._Element) -> bool:
+    """Whether elements lie more than MAX_DEPTH within each other: what reads them calls itself as often."""
+    depth = 0
+    for event, _ in etree.iterwalk(root, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > MAX_DEPTH:
+            return True
+    return False

@@ -5,6 +5,7 @@ part, a volume) goes into the title of the chapters below.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +15,9 @@ from lxml import etree
 
 from catalog.stage import Refused
 from ingest.chapters import APPARATUS, LONG_BOOK, REAL, START, STOP, parts, unframe
-from ingest.markup import Draft, words_of
+from ingest.markup import Draft, too_deep, words_of
 from ingest.works import work
-from ingest.xhtml import too_deep, walk
+from ingest.xhtml import walk
 
 HEADING = re.compile(r"^(#{1,6}) (.*)$", re.M)
 NUMBER = re.compile(r"(?:ebook|etext) ?#\s?(\d{1,7})|gutenberg\.org/(?:ebooks|files)/(\d{1,7})", re.I)
@@ -44,7 +45,7 @@ def read_page(text: str, name: str) -> Iterator[dict[str, Any] | Refused]:
     draft = Draft()
     walk(root, draft, name, "")
     whole, media = draft.finish()
-    whole, media = _unframed(whole, media)
+    whole, media = within_frame(whole, media)
     if not whole.strip():
         yield Refused(name, "no_text", "no text in the page")
         return
@@ -79,16 +80,17 @@ def _about(body: etree._Element, text: str) -> dict[str, Any]:
     return {"title": title or None, "author": author, "number": (number[1] or number[2]) if number else framed.number}
 
 
-def _unframed(text: str, media: list[dict[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
+def within_frame(text: str, media: list[dict[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
     """The text between Project Gutenberg's lines, where they stood in no element of their own."""
     start = START.search(text[:40_000])
     first = start.end() if start else 0
     stop = next((found.start() for found in STOP.finditer(text, first) if found.start() > len(text) // 2), len(text))
-    kept = [_moved(gone, -first) for gone in media if first <= gone["span"]["start"] <= stop]
+    kept = [moved(gone, -first) for gone in media if first <= gone["span"]["start"] <= stop]
     return text[first:stop], kept
 
 
-def _moved(gone: dict[str, Any], by: int) -> dict[str, Any]:
+def moved(gone: dict[str, Any], by: int) -> dict[str, Any]:
+    """Return something left out with its place that many characters further on."""
     return {**gone, "span": {key: place + by for key, place in gone["span"].items()}}
 
 
@@ -159,13 +161,12 @@ def chapters_of(text: str, media: list[dict[str, Any]], about: dict[str, Any], n
 
 
 def part(text: str, media: list[dict[str, Any]], piece: Piece) -> tuple[str, list[dict[str, Any]]]:
-    """A piece's text without the blanks around it, and its share of the media, with their places in it."""
+    """A piece's text without the blanks around it, and its share of the media, which stand in the order of their places, with those in it."""
     raw = text[piece.start : piece.end]
     said, start = raw.strip(), piece.start + len(raw) - len(raw.lstrip())
     within = piece.end if piece.end < len(text) else len(text) + 1
-    inside = [_moved(gone, min(gone["span"]["start"], start + len(said)) - start - gone["span"]["start"]) for gone in media
-              if start <= gone["span"]["start"] < within]  # fmt: skip
-    return said, inside
+    first, last = (bisect_left(media, place, key=lambda gone: gone["span"]["start"]) for place in (start, within))
+    return said, [moved(gone, min(gone["span"]["start"], start + len(said)) - start - gone["span"]["start"]) for gone in media[first:last]]
 
 
 def _chapter(text: str, piece: Piece, media: list[dict[str, Any]], about: dict[str, Any], number: int) -> dict[str, Any]:

@@ -5,10 +5,11 @@ that ends early; a heading is larger than the text, or bold or numbered and alon
 """
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from statistics import median
 
 from ingest.joined import LIGATURES, UNSEEN_SPACES, vocabulary, whole
@@ -21,7 +22,7 @@ SAME_HEIGHT = 6.0
 FEW_PAGES = 3
 NUMBER = re.compile(r"^\W{0,3}(?:(?:p(?:age|\.)?|seite|s\.)\s*)?(?:\d{1,4}|[ivxlc]{1,6})(?:\s*(?:/|of|von)\s*\d{1,4})?\W{0,3}$", re.I)
 AT_END = re.compile(r"^\W{0,3}(\d{1,4})(?=\W|$)|(?:^|\W)(\d{1,4})\W{0,3}$")
-END = re.compile(r"[.!?:;…][\"'”’»)\]]*(?:\[[\d,;–-]{1,12}\])?$")
+END = re.compile(r"[.!?:;…。！？：；][\"'”’»)\]」』）]*(?:\[[\d,;–-]{1,12}\])?$")
 NUMBERED = re.compile(r"^(?:\d{1,2}(?:\.\d{1,2}){0,3}\.?|[IVX]{1,5}\.|[A-H]\.)\s+[A-ZÀ-Þ\"“]")
 CHAPTER = re.compile(r"^(?:chapter|part|book|kapitel|chapitre)\s+(?:[ivxlc]+|\d{1,3}|[a-z]{3,12})\b", re.I)
 NAMED = re.compile(
@@ -55,10 +56,12 @@ def without_furniture(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
     thing, up to its digits and case; and an outermost line that begins or ends with its page's number. Heads of even and odd pages are found apart.
     """
     edges = [_edges(page) for page in pages]
-    said: dict[str, list[tuple[int, float]]] = {}
+    said: dict[str, list[tuple[float, int]]] = {}
     for number, edge in enumerate(edges):
         for line in edge:
-            said.setdefault(_said(line), []).append((number, line.top))
+            said.setdefault(_said(line), []).append((line.top, number))
+    for places in said.values():
+        places.sort()
     numbered, few = _numbered(pages), FEW_PAGES if len(pages) != 2 else 2
     return [
         [line for line in page if id(line) not in numbered and not (line in edge and _recurs(line, said[_said(line)], few))]
@@ -87,8 +90,13 @@ def _said(line: Line) -> str:
     return "#" if NUMBER.match(line.text) else re.sub(r"\d+", "#", re.sub(r"^\d+\s+|\s+\d+$", "", line.text.lower()))
 
 
-def _recurs(line: Line, places: list[tuple[int, float]], few: int) -> bool:
-    near = {number for number, top in places if abs(top - line.top) <= SAME_HEIGHT}
+def _recurs(line: Line, places: list[tuple[float, int]], few: int) -> bool:
+    """Whether a line's height, of all (top, page) where its words stand, is that of so many pages."""
+    near: set[int] = set()
+    for top, number in islice(places, bisect_left(places, (line.top - SAME_HEIGHT, -1)), None):
+        if top > line.top + SAME_HEIGHT or len(near) >= few:
+            break
+        near.add(number)
     return len(near) >= few
 
 
@@ -231,9 +239,12 @@ def by_outline(blocks: list[Block], outline: Sequence[tuple[int, str, int, float
     """Make the blocks that an outline names headings of its levels, all others deeper. Returns how many were found."""
     found: dict[int, int] = {}
     first = 0
+    on_page: dict[int, list[int]] = {}
+    for i, block in enumerate(blocks):
+        on_page.setdefault(block.page, []).append(i)
     for level, title, page, top in outline:
         wanted = _bare(title)
-        near = [i for i, block in enumerate(blocks[first:], first) if block.page == page]
+        near = [i for i in on_page.get(page, ()) if i >= first]
         match = next((i for i in near if wanted and _bare(blocks[i].text).startswith(wanted[:60]) and len(blocks[i].text) < 200), None)
         if match is None and near:
             match = next((i for i in near if top is not None and blocks[i].top <= top + 4 and blocks[i].kind == "heading"), None)

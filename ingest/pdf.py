@@ -5,14 +5,15 @@ characters, and nothing is rendered, no script run, no attachment opened.
 """
 
 import ctypes
+import math
 import os
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from catalog.stage import Refused
 from catalog.worker import Failure, Worker
-from ingest.layout import Line, Run, lines_of
+from ingest.layout import Line, Run, is_leftward, lines_of
 
 MAX_BYTES, MAX_CHARS, MAX_PAGE_CHARS = 128 << 20, 30_000_000, 200_000
 MEMORY = 3 << 30
@@ -25,8 +26,18 @@ EM = 1.0
 BOLD = re.compile(rb"bold|black|heavy|semibold|cmbx|-bd|\.b\b", re.I)
 
 
+class Place(NamedTuple):
+    """Where a character stands: the box around it and its baseline, in points."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+    base: float
+
+
 def texts(path: str, *, seconds: float, pages: int) -> dict[str, Any] | Refused:
-    """Return {pages: [[Line]], heights, outline: [[level, title, page, top]], title, author, margin, count} of a PDF, or Refused.
+    """Return {pages: [[Line]], outline: [[level, title, page, top]], title, author, margin, count} of a PDF, or Refused.
 
     Reasons: `too_large` (bytes, pages or characters), `not_pdf`, `encrypted`, `no_text` for a scan; `timeout`, `memory`, `died`, `error`
     for what became of the process.
@@ -72,20 +83,18 @@ def read_pages(payload: bytes, *, pages: int) -> dict[str, Any]:
     if count > pages:
         return {"problem": ["too_large", f"{count} pages"]}
     out: list[list[Any]] = []
-    heights: list[float] = []
     margin, characters, gutter = "", 0, None
     for number in range(count):
-        lines, height, stamp, size, gutter = _page(document, number, gutter)
+        lines, stamp, size, gutter = _page(document, number, gutter)
         characters += size
         if characters > MAX_CHARS:
             return {"problem": ["too_large", f"more than {MAX_CHARS} characters on the first {number + 1} of {count} pages"]}
         out.append([[*vars(line).values()] for line in lines])
-        heights.append(height)
         margin += stamp
     if not count or characters < SCAN * count:
         return {"problem": ["no_text", f"a scan: {count} pages with {characters} characters, no text layer"]}
     said = {key.lower(): document.get_metadata_value(key) for key in ("Title", "Author")}
-    return {"pages": out, "heights": heights, "outline": _outline(document), "margin": margin[:2000], "count": count, **said}
+    return {"pages": out, "outline": _outline(document), "margin": margin[:2000], "count": count, **said}
 
 
 def _outline(document: Any) -> list[list[Any]]:
@@ -108,8 +117,8 @@ def _outline(document: Any) -> list[list[Any]]:
     return found
 
 
-def _page(document: Any, number: int, gutter: float | None) -> tuple[list[Line], float, str, int, float | None]:
-    """A page's lines, its height, what stands on its side (turned text), how many characters it has, and its gutter; none where it is broken.
+def _page(document: Any, number: int, gutter: float | None) -> tuple[list[Line], str, int, float | None]:
+    """A page's lines, what stands on its side (turned text), how many characters it has, and its gutter; none where it is broken.
 
     `gutter` is that of the page before.
     """
@@ -118,32 +127,35 @@ def _page(document: Any, number: int, gutter: float | None) -> tuple[list[Line],
     try:
         page = document[number]
     except pypdfium2.PdfiumError:
-        return [], 0.0, "", 0, None
+        return [], "", 0, None
     try:
         text = page.get_textpage()
         try:
-            runs, stamp, size = _runs(text)
+            box = page.get_bbox()
+            sides, stamp, size = _runs(text, box)
         finally:
             text.close()
-        width, height = page.get_size()
-        lines, gutter = lines_of(runs, width, gutter)
-        return lines, height, stamp, size, gutter
+        lines = list[Line]()
+        for turn, runs in sides:
+            found, gutter = lines_of(runs, box[3] - box[1] if turn % 2 else box[2] - box[0], gutter)
+            lines += found
+        return lines, stamp, size, gutter
     except pypdfium2.PdfiumError:
-        return [], 0.0, "", 0, None
+        return [], "", 0, None
     finally:
         page.close()
 
 
-def _runs(text: Any) -> tuple[list[Run], str, int]:
-    """The characters of a page in the order of its content, put together to runs; turned ones apart."""
+def _runs(text: Any, box: tuple[float, float, float, float]) -> tuple[list[tuple[int, list[Run]]], str, int]:
+    """The characters of a page in the order of its content, put together to runs that are upright once the page, `box`, is turned clockwise by so
+    many quarters, most first; what little is turned in another way, a stamp on its side; and how many characters there are.
+    """
     from pypdfium2 import raw
 
-    left, right, bottom, top, x, y = (ctypes.c_double() for _ in range(6))
-    box = raw.FS_RECTF()
-    runs: list[Run] = []
+    sides: list[list[Run]] = [[], [], [], []]
     run: Run | None = None
     stamp, count = "", min(raw.FPDFText_CountChars(text.raw), MAX_PAGE_CHARS)
-    high = 0                                                 # the first half of a character beyond the sixteen bits
+    turn, high = 0, 0                                        # high: the first half of a character beyond the sixteen bits
     for i in range(count):
         code = raw.FPDFText_GetUnicode(text.raw, i)
         if code in (10, 13):
@@ -158,27 +170,55 @@ def _runs(text: Any) -> tuple[list[Run], str, int]:
             if run is not None:
                 run.text += " "
             continue
-        raw.FPDFText_GetLooseCharBox(text.raw, i, box)
-        raw.FPDFText_GetCharOrigin(text.raw, i, x, y)
-        if run is not None and _goes_on(run, box.left, box.bottom, box.top, y.value):
-            run.text += char
-            run.left, run.right = min(run.left, box.left), max(run.right, box.right)
-            continue
-        if abs(raw.FPDFText_GetCharAngle(text.raw, i)) % 3.1415927 > 0.1:
+        if run is not None:
+            place = _placed(text, i, turn, box)
+            if _goes_on(run, char, place):
+                run.text += char
+                run.left, run.right = min(run.left, place.left), max(run.right, place.right)
+                continue
+        turns = raw.FPDFText_GetCharAngle(text.raw, i) / (math.pi / 2)
+        turn, run = -round(turns) % 4, None
+        if abs(turns - round(turns)) > 0.1:
             stamp += char
-            run = None
             continue
-        raw.FPDFText_GetCharBox(text.raw, i, left, right, bottom, top)
-        run = Run(char, box.left, box.right, box.bottom, box.top, y.value, _is_bold(text, i))
-        runs.append(run)
-    return runs, stamp, count
+        place = _placed(text, i, turn, box)
+        run = Run(char, place.left, place.right, place.bottom, place.top, place.base, _is_bold(text, i))
+        sides[turn].append(run)
+    sizes = [sum(len(run.text) for run in runs) for runs in sides]
+    order = sorted(range(4), key=lambda turn: -sizes[turn])
+    read = [turn for turn in order if sizes[turn] > max(sizes) / 3] or order[:1]
+    return [(turn, sides[turn]) for turn in read], stamp + "".join(run.text for turn in order if turn not in read for run in sides[turn]), count
 
 
-def _goes_on(run: Run, left: float, bottom: float, top: float, base: float) -> bool:
-    """Whether a character goes on with a run: on its baseline, in its size, and near behind it."""
-    size = run.size
-    alike = abs(base - run.base) < 0.1 * size and abs((top - bottom) - size) < 0.12 * max(size, top - bottom)
-    return alike and -0.6 * size < left - run.right < EM * size
+def _placed(text: Any, i: int, turn: int, box: tuple[float, float, float, float]) -> Place:
+    """Where a character stands on the page turned clockwise by so many quarters."""
+    from pypdfium2 import raw
+
+    x, y = ctypes.c_double(), ctypes.c_double()
+    raw.FPDFText_GetCharOrigin(text.raw, i, x, y)
+    if not turn:
+        loose = raw.FS_RECTF()
+        raw.FPDFText_GetLooseCharBox(text.raw, i, loose)
+        return Place(loose.left - box[0], loose.right - box[0], loose.bottom, loose.top, y.value)
+    edges, matrix = [ctypes.c_double() for _ in range(4)], raw.FS_MATRIX()
+    raw.FPDFText_GetCharBox(text.raw, i, *edges)             # the loose box is one of upright characters alone
+    left, right, bottom, top = (edge.value for edge in edges)
+    raw.FPDFText_GetMatrix(text.raw, i, matrix)
+    size = raw.FPDFText_GetFontSize(text.raw, i) * math.hypot(matrix.a, matrix.b)
+    start, end, base = (
+        (bottom - box[1], top - box[1], box[2] - x.value), (box[2] - right, box[2] - left, box[3] - y.value), (box[3] - top, box[3] - bottom, x.value - box[0]),
+    )[turn - 1]  # fmt: skip
+    return Place(start, end, base - 0.2 * size, base + 0.8 * size, base)
+
+
+def _goes_on(run: Run, char: str, place: Place) -> bool:
+    """Whether a character goes on with a run: on its baseline, in its size, and near behind it, which is to the left in Hebrew and Arabic."""
+    size, height = run.size, place.top - place.bottom
+    if abs(place.base - run.base) >= 0.1 * size or abs(height - size) >= 0.12 * max(size, height):
+        return False
+    if char > "\u0590" and is_leftward(char):
+        return is_leftward(run.text) and -0.6 * size < run.left - place.right < EM * size
+    return -0.6 * size < place.left - run.right < EM * size
 
 
 def _is_bold(text: Any, i: int) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from catalog.stage import Refused
 from ingest import licenses
+from ingest.chapters import unframe
 from ingest.onepage import chapters_of
 from ingest.paged import Block, blocks_of, by_outline
 from ingest.references import references
@@ -25,9 +26,14 @@ def book_of(found: dict[str, Any], name: str) -> Iterator[dict[str, Any] | Refus
     if not blocks:
         yield Refused(name, "no_text", "running heads and page numbers alone")
         return
-    said, author = _said(found["title"]) or _largest(blocks), _said(found["author"])
-    about = {"title": said, "author": author, "number": None, "content_type": "application/pdf"}
-    yield from chapters_of(_marked(blocks), [], about, name)
+    for block in blocks:
+        block.kind = "p" if block.text.startswith("***") else block.kind     # the lines around Project Gutenberg's frame are no headings
+    book = unframe(_marked(blocks))
+    framed = book if book.number else None                   # Project Gutenberg's: what it says of any other is the title page, which is read by its type
+    said = _said(found["title"]) or (framed.title if framed else None) or _largest(blocks)
+    author = _said(found["author"]) or (framed.author if framed else None)
+    about = {"title": said, "author": author, "number": book.number, "content_type": "application/pdf"}
+    yield from chapters_of(book.text, [], about, name)
 
 
 def paper_of(found: dict[str, Any], name: str) -> dict[str, Any] | Refused:
@@ -37,8 +43,9 @@ def paper_of(found: dict[str, Any], name: str) -> dict[str, Any] | Refused:
         return Refused(name, "no_text", "running heads and page numbers alone")
     title = _said(found["title"]) or _largest(blocks)
     texts = [_text(block) for block in blocks]
-    front = "\n".join(block.text for block in blocks if block.page < FRONT_PAGES)
     text, media = cut(texts, "application/x-pdf-references")
+    cited = media[0]["span"]["start"] if media else len(text)    # what is cited has identifiers of its own
+    front = "\n\n".join(text for text, block in zip(texts, blocks, strict=True) if block.page < FRONT_PAGES)[:cited]
     doi, number = DOI.search(front), ARXIV.search(found["margin"]) or ARXIV.search(front)
     uri = f"https://doi.org/{doi[1].rstrip('.,;)')}" if doi else f"https://arxiv.org/abs/{number[1]}" if number else None
     return {

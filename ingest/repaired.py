@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from ingest.joined import LIGATURES, UNSEEN_SPACES, join, vocabulary, whole, without_pages
+from ingest.joined import LIGATURES, UNSEEN_SPACES, vocabulary, whole, without_pages
 from ingest.paged import END, FLOAT, ITEM, NAMED, NUMBERED
 from ingest.references import HEADING, references
 
@@ -116,21 +116,3 @@ def _is_heading(line: str, held: list[str]) -> bool:
 
 def _begins(line: str, before: str, width: int) -> bool:
     return bool(END.search(before)) and bool(ITEM.match(line) or FLOAT.match(line) or (len(before) < 0.8 * width and line[:1].isupper()))
-
-
-def faults(text: str, known: Counter[str] | None = None) -> dict[str, float]:
-    """Return what lines taken from a PDF leave in a text: shares of words and lines, 0 to 1.
-
-    `hyphen_lines` end in a hyphen; `broken_words` stand at a line's end or begin and are no word of the text elsewhere (or of `known`);
-    `repeated_lines` are said three times or more, up to their digits; `page_numbers` are lines of a number alone.
-    """
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    words = known if known is not None else vocabulary(lines)
-    said = Counter(re.sub(r"\d+", "#", line.lower()) for line in lines if sum(map(str.isalpha, line)) > 5)
-    hyphened = [(a, b) for a, b in pairwise(lines) if re.search(r"[^\W\d_]-$", a)]
-    broken = sum(join(a, b, words, typeset=True) != f"{a}{b}" for a, b in hyphened)
-    count = max(1, len(lines))
-    return {
-        "lines": len(lines), "hyphen_lines": len(hyphened) / count, "broken_words": broken / max(1, sum(words.values())),
-        "repeated_lines": sum(n for n in said.values() if n >= 3) / count, "page_numbers": sum(line.isdigit() for line in lines) / count,
-    }  # fmt: skip

@@ -7,13 +7,14 @@ from typing import Any
 from lxml import etree
 
 from catalog.stage import Refused
-from ingest import licenses
-from ingest.markup import Draft, tag, words_of
+from ingest.articles import attributes, doi_of, first, license_of, paragraph, spoken
+from ingest.markup import BREAK, Draft, tag, words_of
 
 CUT = {"figure": "figure", "table": "table", "note": "footnotes", "listBibl": "references", "graphic": "figure", "listOrg": "notes", "listPlace": "notes"}
 """What is left out, and what `media.mime` calls it: application/x-tei-<name>."""
 BACK = {"acknowledgement": "acknowledgements", "acknowledgements": "acknowledgements", "references": "references", "annex": "appendix", "funding": "funding",
         "availability": "notes", "contribution": "notes", "conflict": "notes"}  # fmt: skip
+BLOCKS = ("formula", "list", "p", "quote", "lg", "eg")
 SKIP = ("label", "fw", "pb", "lb", "cb", "gb")
 XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -23,21 +24,20 @@ def tei_paper(root: etree._Element, name: str) -> dict[str, Any] | Refused:
     """Return the paper in a `TEI` element as a document, or Refused: `no_text`."""
     header = root.find("./{*}teiHeader")
     header = header if header is not None else etree.Element("teiHeader")
-    doi = next((words_of([e]) for e in header.iter("{*}idno") if (e.get("type") or "").lower() == "doi"), None)
-    doi = re.sub(r"^(?:https?://(?:dx\.)?doi\.org/|doi:)", "", doi, flags=re.I) if doi else None
+    doi = doi_of(next((words_of([e]) for e in header.iter("{*}idno") if (e.get("type") or "").lower() == "doi"), None))
     uri = f"https://doi.org/{doi}" if doi else _arxiv(header)
-    title = _first(header, ".//{*}titleStmt/{*}title") or _first(header, ".//{*}analytic/{*}title")
+    title = first(header, ".//{*}titleStmt/{*}title") or first(header, ".//{*}analytic/{*}title")
     draft = Draft()
     if title:
         draft.block(title, "# ")
     abstract = header.find(".//{*}profileDesc/{*}abstract")
     if abstract is not None and words_of([abstract]):
         draft.block("Abstract", "## ")
-        _walk(abstract, draft, 2, uri)
+        _walk(abstract, draft, 3, uri)
     headed = len(draft.blocks)
     body = root.find(".//{*}text/{*}body")
     if body is not None:
-        _walk(body, draft, 1, uri)
+        _walk(body, draft, 2 if title else 1, uri)
     for part in root.findall(".//{*}text/{*}back/*"):
         kind = BACK.get(part.get("type") or "", CUT.get(tag(part), "notes"))
         draft.cut(part, f"application/x-tei-{kind}", _place(part, uri))
@@ -50,11 +50,6 @@ def tei_paper(root: etree._Element, name: str) -> dict[str, Any] | Refused:
     }  # fmt: skip
 
 
-def _first(root: etree._Element, path: str) -> str | None:
-    found = root.find(path)
-    return words_of([found]) or None if found is not None else None
-
-
 def _arxiv(header: etree._Element) -> str | None:
     number = next((words_of([e]) for e in header.iter("{*}idno") if (e.get("type") or "").lower() == "arxiv"), None)
     found = re.search(r"(?:\d{4}\.\d{4,5}|[a-z-]+/\d{7})(?:v\d+)?", number or "")
@@ -65,7 +60,7 @@ def _venue(header: etree._Element) -> str | None:
     """The journal, or the meeting that the proceedings are of."""
     titles = [e for e in header.findall(".//{*}monogr/{*}title") if e.get("level") in ("j", "m", None)]
     main = next((e for e in titles if e.get("type") == "main"), titles[0] if titles else None)
-    return (words_of([main]) if main is not None else "") or _first(header, ".//{*}monogr/{*}meeting")
+    return (words_of([main]) if main is not None else "") or first(header, ".//{*}monogr/{*}meeting")
 
 
 def _authors(header: etree._Element) -> str | None:
@@ -91,59 +86,46 @@ def _date(header: etree._Element) -> datetime.date | None:
 def _license(header: etree._Element) -> str | None:
     """The licence by name; `LicenseRef-other` for terms that have no name which is known. GROBID's `status="unknown"` is none."""
     for found in header.findall(".//{*}publicationStmt//{*}availability"):
-        said = words_of([found])
-        links = [e.get("target") for e in found.iter() if e.get("target")]
-        named = next((name for link in links if (name := licenses.of_link(link))), None) or licenses.of_statement(said)
-        if named or (said and found.find(".//{*}licence") is not None):
-            return named or licenses.OTHER
+        named = license_of(found, attributes(found, "target"), stated=found.find(".//{*}licence") is not None)
+        if named:
+            return named
     return None
 
 
 def _walk(element: etree._Element, draft: Draft, depth: int, uri: str | None) -> None:
     """Add an element's blocks to the draft; divisions deepen the headings, and so does a heading's own number."""
     for child in element:
-        kind = tag(child)
-        if kind in CUT:
-            draft.cut(child, f"application/x-tei-{CUT[kind]}", _place(child, uri))
-        elif kind == "head":
-            number = (child.get("n") or "").strip(".")
-            said = words_of([child])
-            level = depth + number.count(".") if number else depth
-            draft.block(f"{number}. {said}" if number and not said.startswith(number) else said, "#" * min(level, 6) + " ")
-        elif kind == "formula":
-            draft.block(words_of([child]).removesuffix(_first(child, "./{*}label") or "\0").strip())
-        elif kind in ("p", "ab", "s", "quote", "q"):
-            _paragraph(child, draft, depth, uri)
-        elif kind == "list":
-            for item in child:
-                inner = Draft()
-                _walk_item(item, inner, depth, uri)
-                draft.take(inner, "- ")
-        elif kind and kind not in SKIP:
-            _walk(child, draft, depth + (kind == "div" and tag(element) == "div"), uri)
+        _block(child, draft, depth + (tag(child) == tag(element) == "div"), uri)
 
 
-def _walk_item(item: etree._Element, inner: Draft, depth: int, uri: str | None) -> None:
-    if any(tag(child) in ("p", "list", "formula") for child in item):
-        _walk(item, inner, depth, uri)
-    else:
-        _paragraph(item, inner, depth, uri)
+def _block(element: etree._Element, draft: Draft, depth: int, uri: str | None) -> None:
+    kind = tag(element)
+    if kind in CUT:
+        draft.cut(element, f"application/x-tei-{CUT[kind]}", _place(element, uri))
+    elif kind == "head":
+        number = (element.get("n") or "").strip(".")
+        said = _all(element, draft, uri).strip()
+        level = depth + number.count(".") if number else depth
+        draft.block(f"{number}. {said}" if number and not said.startswith(number) else said, "#" * min(level, 6) + " ")
+    elif kind == "formula":
+        draft.block(words_of([element]).removesuffix(first(element, "./{*}label") or "\0").strip())
+    elif kind in ("eg", "code"):
+        draft.code("".join(element.itertext()))
+    elif kind == "lg":
+        draft.block(BREAK.join(_all(line, draft, uri) for line in element if tag(line) not in ("", *SKIP)))
+    elif kind == "list":
+        for item in element:
+            inner = Draft()
+            _block(item, inner, depth, uri)
+            draft.take(inner, "- ")
+    elif kind in ("p", "ab", "s", "q") or (kind and kind not in SKIP and spoken(element)):
+        _paragraph(element, draft, depth, uri)
+    elif kind and kind not in SKIP:
+        _walk(element, draft, depth, uri)
 
 
 def _paragraph(element: etree._Element, draft: Draft, depth: int, uri: str | None) -> None:
-    """A paragraph; a list or a set-off formula in it splits it."""
-    text = element.text or ""
-    for child in element:
-        if tag(child) in ("formula", "list", "p", "quote"):
-            draft.block(text)
-            holder = etree.Element("holder")
-            tail, child.tail = child.tail, None
-            holder.append(child)
-            _walk(holder, draft, depth, uri)
-            text = tail or ""
-        else:
-            text += _inline(child, draft, uri) + (child.tail or "")
-    draft.block(text)
+    paragraph(element, draft, BLOCKS, lambda child: _block(child, draft, depth, uri), lambda child: _inline(child, draft, uri))
 
 
 def _inline(child: etree._Element, draft: Draft, uri: str | None) -> str:
@@ -151,8 +133,13 @@ def _inline(child: etree._Element, draft: Draft, uri: str | None) -> str:
     if kind in CUT:
         return draft.leave_out(child, f"application/x-tei-{CUT[kind]}", _place(child, uri))
     if kind in SKIP or not kind:
-        return " " if kind in ("lb", "pb", "cb") else ""
-    return (child.text or "") + "".join(_inline(each, draft, uri) + (each.tail or "") for each in child)
+        return " " if kind in ("lb", "pb", "cb") and child.get("break") != "no" else ""
+    return _all(child, draft, uri)
+
+
+def _all(element: etree._Element, draft: Draft, uri: str | None) -> str:
+    """What stands in an element as one line."""
+    return (element.text or "") + "".join(_inline(each, draft, uri) + (each.tail or "") for each in element)
 
 
 def _place(element: etree._Element, uri: str | None) -> str | None:

@@ -8,11 +8,13 @@ import re
 import unicodedata
 
 ARTICLES = {"the", "a", "an", "der", "die", "das", "ein", "eine", "le", "la", "les", "un", "une", "el", "los", "las", "il", "lo", "gli", "de", "het"}
-SUFFIXES = re.compile(r",?\s+(?:jr|sr|esq|m\.?d|ph\.?d|d\.?d|f\.?r\.?s|ii|iii)\.?$", re.I)
+SUFFIXES = re.compile(r",?\s+(?:jr|sr|esq|m\.?d|ph\.?d|d\.?d|f\.?r\.?s|ii|iii|p[eè]re|fils)\.?$", re.I)
+NOBODY = ("various", "unknown")
 SUBTITLE = re.compile(r"\s*(?:[:;/|\n]|\s[-–—]+\s|--+|—|[,.;:]?\s+(?:or|oder|ou|o),\s|,\s+(?:or|oder|ou)\s).*$", re.I | re.S)
 VOLUME = re.compile(
-    r"[,.]?\s+(?:complete|illustrated|unabridged|abridged|revised|(?:vol(?:ume|\.)?|band|bd\.|tome|part|book)\s+(?:\d+|[ivxlc]+|one|two|three))\b.*$", re.I
+    r"[,.]?\s+(?:complete|illustrated|unabridged|abridged|revised|(?:vol(?:ume|\.)?|v\.|band|bd\.|tome|part|book)\s+(?:\d+|[ivxlc]+|one|two|three))\b.*$", re.I
 )
+INVERTED = re.compile(r",\s+(?:the|an?|der|die|das|les?|la)$", re.I)
 BRACKETED = re.compile(r"\([^()]{0,200}\)|\[[^\[\]]{0,200}\]")
 LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ł": "l", "þ": "th", "ð": "d", "ı": "i"})
 APOSTROPHES = dict.fromkeys(map(ord, "'’‘ʼ`´"))
@@ -35,12 +37,12 @@ def _surname(author: str) -> str:
     first = re.split(r";|\s+(?:and|und|et)\s+|\s*&\s*|\s*\n", BRACKETED.sub(" ", author[:MOST]).strip(), maxsplit=1)[0]
     name = SUFFIXES.sub("", first.strip().rstrip(",")).partition(",")[0]
     words = _plain(name).split()
-    return words[-1] if words else ""
+    return words[-1] if words and words[-1] not in NOBODY else ""
 
 
 def _main(title: str) -> str:
     whole = BRACKETED.sub(" ", title[:MOST]).strip()
-    main = VOLUME.sub("", SUBTITLE.sub("", whole)) or whole
+    main = INVERTED.sub("", VOLUME.sub("", SUBTITLE.sub("", whole))) or whole
     words = _plain(main).split() or _plain(title[:MOST]).split()
     while len(words) > 1 and words[0] in ARTICLES:
         words = words[1:]

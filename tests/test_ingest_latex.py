@@ -68,7 +68,7 @@ TEXT = r"""# Flow over broad weirs
 
 We measure how water flows over a broad weir—“slowly”.
 
-# Introduction
+## Introduction
 
 The discharge $Q$ grows with the head [2, 1, ch. 2] of 50% or more: $Q = C\mathbf{h}^{\frac{3}{2}}$. It is naïve to say \weir{} of it.
 
@@ -78,13 +78,15 @@ As (1) in Section 1 and Figure 1 say:
 
 - one of stone,
 
-- (b) two of oak: - old - new
+- (b) two of oak:
+  - old
+  - new
 
 This stays.
 
 Theorem (Keeper). Boards hold.
 
-## Of boards
+### Of boards
 
 $$\begin{align} a &= b \\ c &= d \end{align}$$
 
@@ -134,6 +136,15 @@ def test_a_section_without_a_frame_is_read_whole() -> None:
     (r"\cite{b} and \citep[see][p. 2]{a,b}", "[1] and [2, 1, see, p. 2]"),
     (r"\url{http://a.example/\_x} \texttt{a\_b}", "http://a.example/_x a_b"),
     ("a--b---c ``d'' `e'", "a–b—c “d” ‘e’"),
+    (r"\newcommand{\ours}{WeirNet\xspace}\ours is it, and \ours, {\ours} too", "WeirNet is it, and WeirNet, WeirNet too"),
+    (r"\newcommand{\eps}{\epsilon}$\eps x$ and \(\eps y\)", r"$\epsilon x$ and $\epsilon y$"),
+    (r"\newcommand{\m}[1]{\mathcal#1}$\m{a}$", r"$\mathcal a$"),
+    (r"see \url{http://a.example/b%20c} and % a comment", "see http://a.example/b%20c and"),
+    (r"$a$$b$ c", "$a$$b$ c"), (r"$x \text{ if $y$}$ z", r"$x \text{ if \(y\)}$ z"), (r"$x { $ z", "$x {$ z"),
+    (r"gates, \eg sluices, locks, \etc. So \etal say", "gates, e.g. sluices, locks, etc. So et al. say"),
+    (r"\begin{spacing}{1.5}One.\end{spacing} Two.", "One.\n\nTwo."), ("\\begin{quote}One.\n\\end{quote}\nTwo.", "One.\n\nTwo."),
+    (r"\SI{3}{\kilo\metre\per\second} of it", "3 kilometre per second of it"),
+    ("\\begin{verbatim}\n```\n\\end{verbatim}", "````\n```\n````"),
 ])
 def test_small_sources(source: str, text: str) -> None:
     assert paper_of(source)[1].strip() == text
@@ -165,6 +176,8 @@ def test_comments_go_and_what_looks_like_one_stays() -> None:
     "\\begin{equation}" * 20_000, "[" * 100_000, "\\cite[" * 50_000, "\\newcommand{" * 50_000, "\\iffalse " * 50_000, "%\n" * 100_000, "\\verb|" * 50_000,
     "\\begin{verbatim}" * 30_000, "\\section{" * 50_000, "\\'" * 100_000, "~" * 200_000, "\\label{" * 50_000, "\\def\\a#1{" * 30_000, "\\item[" * 50_000,
     "\\begin{abstract}" * 30_000, "\\title{" * 30_000, "\\author{" * 30_000,
+    "\\section{a\n" * 30_000, "\\footnote{a\n" * 30_000, "\\cite[a\n" * 30_000, "\\newcommand{\\a}{b\n" * 20_000, "\\abstract " * 50_000,
+    "".join(f"\\verb{chr(0x2200 + i)}" for i in range(200)) + "a" * 1_000_000,
 ], ids=lambda source: str(source)[:18])  # fmt: skip
 def test_a_hostile_source_ends(source: str) -> None:
     started = time.monotonic()
@@ -232,6 +245,32 @@ def test_a_bundle_that_climbs_or_turns_in_circles(tmp_path: Path) -> None:
     assert [row.reason for row in found if isinstance(row, Refused)] == ["unsafe_path"]
     (row,) = [row for row in found if isinstance(row, dict)]
     assert row["text"].split()[0] == "One." and row["text"].endswith("Two.") and "root" not in row["text"] and "Evil" not in row["text"]
+
+
+def test_a_licence_is_what_the_paper_says_of_itself(tmp_path: Path) -> None:
+    frame = "%% This template: https://creativecommons.org/licenses/by-nc-sa/3.0/\n\\documentclass{a}%s\\begin{document}One.\\section{A}%s\\end{document}"
+    data = r"Our data are under \url{https://creativecommons.org/licenses/by-nd/4.0/}."
+    own = r"\thanks{Licensed under \href{https://creativecommons.org/licenses/by/4.0/}{CC BY}}"
+    for stated, name in (("", None), (own, "CC-BY-4.0"), (r"\setcctype{by-nc}", "CC-BY-NC-4.0"), (r"\setcctype[3.0]{by}", "CC-BY-3.0")):
+        (tmp_path / "a.tex").write_text(frame % (stated, data))
+        assert read(tmp_path / "a.tex")["license"] == name
+
+
+@pytest.mark.parametrize("source", [
+    "\\bibitem" + " " * 300_000, "\\bibitem[" * 100_000, "\\input{" + " " * 300_000, "\\input{ms} " * 100_000, "\\input{gone} " * 100_000,
+    "\\begin" * 200_000, "\\bibitem[" + "{a}" * 100_000, "\\import{" * 100_000,
+], ids=lambda source: str(source)[:12])
+def test_a_hostile_bundle_ends(tmp_path: Path, source: str) -> None:
+    started = time.process_time()
+    files = {"ms.tex": "\\documentclass{a}\\begin{document}" + source + "\\end{document}", "b.tex": source}
+    found = list(papers.read(str(bundle(tmp_path / "a.tar", files, packed=False))))
+    assert found and time.process_time() - started < 20
+
+
+def test_files_without_a_word_that_read_each_other_in_are_refused(tmp_path: Path) -> None:
+    files = {f"f{i}.tex": f"\\input{{f{i + 1}}}" * 10 for i in range(12)} | {"f12.tex": "", "ms.tex": "\\begin{document}\\input{f0}\\end{document}"}
+    with pytest.raises(ValueError, match="too_large"):
+        source_of(bundle_of(str(bundle(tmp_path / "a.tar.gz", files))), "ms.tex")
 
 
 def test_bombs_are_bounded(tmp_path: Path) -> None:

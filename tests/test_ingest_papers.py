@@ -1,5 +1,6 @@
 """Papers and reference works: golden documents, what was left out and where, and XML that means harm."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from catalog.errors import InputError
 from catalog.stage import Refused
 from ingest import licenses, papers, reference
 from ingest.formula import formula
+from ingest.jats import jats_paper
 from ingest.markup import PLACE, Draft, flat
 
 GOLDEN = Path(__file__).parent / "golden" / "ingest"
@@ -33,7 +35,7 @@ def test_what_is_left_out_is_recorded_where_it_was() -> None:
     found = paper(GOLDEN / "paper.xml")
     places = [(gone["mime"].rpartition("-")[2], found["text"][: gone["span"]["start"]][-12:]) for gone in found["media"]]
     assert places == [
-        ("footnotes", "O is typical"), ("figure", " is typical."), ("table", "\n\n## Results"), ("formula", "/2}$\n\nwhere "),
+        ("footnotes", "O is typical"), ("figure", " is typical."), ("table", "\n\n## Results"), ("formula", "2}$$\n\nwhere "),
         ("acknowledgements", "is measured."), ("references", "is measured."),
     ]  # fmt: skip
     assert all(gone["span"]["start"] == gone["span"]["end"] and len(gone["sha"]) == 64 for gone in found["media"])
@@ -46,7 +48,7 @@ def test_what_is_left_out_is_recorded_where_it_was() -> None:
     (b'<!DOCTYPE a [<!ENTITY x "xxxxxxxxxx"><!ENTITY y "&x;&x;&x;&x;&x;">]><article><body><p>&y;</p></body></article>', "entities"),
     (b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><article><body><p>&x;</p></body></article>', "entities"),
     (b"<article><body>" + b"<sec>" * 400 + b"</sec>" * 400 + b"</body></article>", "not_xml"),
-    (b"<article><body><p>cut", "not_xml"),
+    (b"<article><body><p>cut", "not_xml"), (b"<article><body>" + b"<p>" * 220 + b"x" + b"</p>" * 220 + b"</body></article>", "too_deep"),
 ])
 def test_a_paper_that_is_none_says_why(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "p.xml").write_bytes(content)
@@ -67,9 +69,75 @@ def test_named_characters_need_no_dtd(tmp_path: Path) -> None:
     ('<mfenced open="[" close="]"><mi>a</mi><mi>b</mi></mfenced>', "[a, b]"),
     ("<mtable><mtr><mtd><mi>a</mi></mtd><mtd><mi>b</mi></mtd></mtr><mtr><mtd><mi>c</mi></mtd></mtr></mtable>", "a b; c"),
     ("<msup><mi>x</mi></msup>", "x^"),
+    ("<mi>sin</mi><mo>\u2061</mo><mi>x</mi><mo>=</mo><mn>2</mn><mi>log</mi><mi>y</mi>", "sin x = 2 log y"),
+    ("<semantics><mi>x</mi><annotation encoding='application/x-tex'>x^{2}</annotation></semantics>", "$x^{2}$"),
 ])
 def test_formulae_read_as_an_author_would_type_them(markup: str, text: str) -> None:
     assert formula(etree.fromstring(MATH.format(markup))) == text
+
+
+def test_a_formula_of_rows_in_rows_takes_no_time() -> None:
+    for name in ("mrow", "msqrt", "mstyle", "menclose"):
+        assert formula(etree.fromstring(MATH.format(f"<{name}>" * 60 + "<mi>x</mi>" + f"</{name}>" * 60))) is not None
+
+
+def test_tex_that_opens_many_documents_takes_no_time() -> None:
+    element = etree.Element("tex-math")
+    element.text = "\\begin{document}" * 100_000
+    started = time.process_time()
+    assert formula(element) is not None
+    assert time.process_time() - started < 5
+
+
+def article(body: str, meta: str = "") -> dict[str, Any]:
+    title = '<title-group><article-title>On H<sub>2</sub>O<xref ref-type="fn"><sup>*</sup></xref></article-title></title-group>'
+    front = f"<front><article-meta>{title}{meta}</article-meta></front>"
+    found = jats_paper(etree.fromstring(f'<article xmlns:xlink="http://www.w3.org/1999/xlink">{front}<body>{body}</body></article>'), "a")
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize(("body", "text"), [
+    ("<p>x</p><def-list><def-item><term><b>pH</b></term><def><p>how sour</p></def></def-item></def-list>", "x\n\n- pH: how sour"),
+    ("<code>if a:\n    b()</code><preformat>x  y</preformat>", "```\nif a:\n    b()\n```\n\n```\nx  y\n```"),
+    ("<verse-group><verse-line>Rain,</verse-line><verse-line>mist</verse-line></verse-group>", "Rain,\nmist"),
+    ("<disp-quote><p>Boards hold.</p><attrib>Sluice</attrib></disp-quote>", "Boards hold.\n\nSluice"),
+    ("<p>By<statement><label>Theorem 1</label><p>Boards hold.</p></statement>so</p>", "By\n\nTheorem 1\n\nBoards hold.\n\nso"),
+    ('<p>as shown<sup><xref ref-type="bibr">3</xref>,<xref ref-type="bibr">4</xref></sup> for 10<sup>3</sup> m</p>', "as shown[3,4] for 10^3 m"),
+    ('<p>and <xref ref-type="bibr"><sup>5</sup></xref>.</p>', "and [5]."),
+    ("<p>a<list><title>L</title><list-item><p>b</p><list><list-item><p>c</p></list-item></list></list-item></list></p>", "a\n\nL\n\n- b\n  - c"),
+    ("<p>a\ue000b</p>", "a\ue000b"),
+])
+def test_nothing_with_words_is_lost(body: str, text: str) -> None:
+    found = article(body)
+    assert (found["title"], found["text"]) == ("On H2O", f"# On H2O\n\n{text}")
+
+
+def test_the_licence_of_a_picture_is_not_the_papers() -> None:
+    stated = '<permissions><license xlink:href="https://creativecommons.org/licenses/{}/4.0/"/></permissions>'
+    picture = f"<fig>{stated.format('by-nc')}</fig><p>x</p>"
+    assert article(picture)["license"] is None and article(picture, stated.format("by"))["license"] == "CC-BY-4.0"
+
+
+def test_a_million_places_behind_a_long_block_take_no_time() -> None:
+    draft, gone = Draft(), etree.Element("x")
+    draft.block("word " * 200_000)
+    started = time.process_time()
+    for _ in range(100_000):
+        draft.cut(gone, "a")
+    text, media = draft.finish()
+    assert len(media) == 100_000 and media[-1]["span"]["start"] == len(text) and time.process_time() - started < 10
+
+
+def test_items_keep_what_stands_in_them_in_lines() -> None:
+    item, draft = Draft(), Draft()
+    item.block("Boards:")
+    item.block("old", "- ")
+    item.code("a\n  b```")
+    item.block("and new.")
+    item.table([["a|b", "c"], ["d", "e"]], titled=True)
+    draft.take(item, "- ")
+    assert draft.finish()[0] == "- Boards:\n  - old\n  ````\n  a\n    b```\n  ````\n  and new.\n  | a\\|b | c |\n  |---|---|\n  | d | e |"
 
 
 def test_places_survive_the_spaces_around_them() -> None:

@@ -2,6 +2,7 @@
 
 import random
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from catalog.stage import Refused
 from catalog.worker import Worker
 from ingest import books, papers
 from ingest.layout import Line, Run, gutter_of, lines_of, raised
-from ingest.paged import blocks_of, without_furniture
+from ingest.paged import Block, blocks_of, by_outline, without_furniture
 from ingest.pdf import texts
 from tests.texts_making import Put, column, pdf
 
@@ -115,6 +116,56 @@ def test_raised_and_lowered_figures_in_a_pdf(tmp_path: Path) -> None:
         (208.0, 700.0, 10.0, "O by the board.")]
     text = paper(tmp_path / "a.pdf", pdf([[*page, *column(60, 688, lines(12, 1, width=80))]]))["text"]
     assert "The keeper of the weir[12] drew H2O by the board." in text
+
+
+@pytest.mark.parametrize("rotate", [0, 90])
+def test_a_page_on_its_side_is_read(tmp_path: Path, rotate: int) -> None:
+    prose = lines(30, 1, width=80)
+    turned = [(60.0 + 12 * i, 60.0 + (15 if line.startswith("  ") else 0), 10.0, f"^^{line.strip()}") for i, line in enumerate(prose)]
+    upright = [column(60, 740, lines(40, 2, width=80))]
+    found = paper(tmp_path / "a.pdf", pdf([turned], rotate=rotate))["text"]
+    assert found.split() == " ".join(prose).split() and found.count("\n\n") == 7
+    assert paper(tmp_path / "b.pdf", pdf([*upright, turned]))["text"].split() == " ".join([*lines(40, 2, width=80), *prose]).split()
+
+
+def test_hebrew_is_read_from_the_right(tmp_path: Path) -> None:
+    words = ["שלום", "לכם", "מים", "זורמים", "בנהר", "אל", "הים", "הגדול"]
+    said = [" ".join(words[(i + n) % 8] for n in range(6)) + " 12" for i in range(20)]
+    drawn = ["12 " + " ".join(word[::-1] for word in reversed(line.split()[:-1])) for line in said]
+    text = paper(tmp_path / "a.pdf", pdf([column(200, 700, drawn)], hebrew=True))["text"]
+    assert text.split() == " ".join(said).split()
+
+
+def test_many_pages_that_say_the_same_take_no_time() -> None:
+    rows = [[Line("12.5 kg", 60, 400, 700 - 12 * i + page / 900, 690 - 12 * i, 10, False) for i in range(8)] for page in range(2500)]
+    started = time.process_time()
+    assert without_furniture(rows)[0] == []
+    assert time.process_time() - started < 10
+
+
+def test_a_long_outline_takes_no_time() -> None:
+    blocks = [Block("p", [], i // 10, 700, 10, text=f"Word {i}") for i in range(20_000)]
+    started = time.process_time()
+    assert by_outline(blocks, [(1, f"Word {10 * i}", i, None) for i in range(2000)]) == 2000
+    assert time.process_time() - started < 5
+
+
+def test_a_doi_that_is_cited_is_not_the_papers(tmp_path: Path) -> None:
+    entries = [f"[{n}] A. Sluice. On weirs. {1990 + n}. doi:10.5555/other.{n}" for n in range(1, 9)]
+    page = [*column(60, 740, lines(24, 2, width=80)), (60.0, 420.0, 12.0, "*References"), *column(60, 400, entries)]
+    found = paper(tmp_path / "a.pdf", pdf([page]))
+    assert found["facts"]["doi"] is None and found["uri"] is None and len(found["media"]) == 1
+
+
+def test_a_gutenberg_pdf_has_no_frame(tmp_path: Path) -> None:
+    head = [*column(60, 788, ["The Project Gutenberg EBook of The Weir is for the use of anyone anywhere at no cost."] * 5),
+        (60.0, 700.0, 10.0, "Release Date: May 1, 2001 [EBook #4321]"),
+        (60.0, 660.0, 10.0, " *** START OF THE PROJECT GUTENBERG EBOOK THE WEIR ***")]
+    body = [[(60.0, 720.0, 18.0, f"*{name}"), *column(60, 680, lines(40, n, width=80))] for n, name in enumerate(("The Keeper", "The Flood", "The Mill"))]
+    foot = [(60.0, 740.0, 10.0, " *** END OF THE PROJECT GUTENBERG EBOOK THE WEIR ***"), *column(60, 700, ["This file is free for the use of anyone."] * 5)]
+    found = [row for row in read(tmp_path / "a.pdf", pdf([head, *body, foot]), book=True) if isinstance(row, dict)]
+    assert len(found) == 3 and found[0]["uri"] == "https://www.gutenberg.org/ebooks/4321#chapter-1"
+    assert not any("GUTENBERG" in row["text"].upper() or "free for" in row["text"] for row in found)
 
 
 def test_references_are_cut_and_what_is_printed_is_known(tmp_path: Path) -> None:

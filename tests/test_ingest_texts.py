@@ -14,10 +14,12 @@ from ingest import books, papers
 from ingest.chapters import paragraphs, title_page, unframe
 from ingest.joined import join, opened, vocabulary, whole, without_pages
 from ingest.land import land, tasks
+from ingest.markup import Draft, parse
 from ingest.references import references
 from ingest.repaired import repaired
 from ingest.works import work
-from tests.ingest_making import CONTAINER
+from ingest.xhtml import walk
+from tests.ingest_making import CONTAINER, epub
 from tests.texts_making import column, pdf
 
 SENTENCE = "The keeper wrote the level of the water into the company's book at six in the morning and at six in the evening. "
@@ -44,6 +46,8 @@ def test_what_is_another_work_or_none() -> None:
     assert work("Emily Brontë", "Wuthering Heights") == work("Bronte, Emily", "WUTHERING-HEIGHTS") == "bronte/wuthering heights"
     assert work("Charles Dickens", "Oliver Twist; or, The Parish Boy's Progress") == "dickens/oliver twist"
     assert work("Johann Wolfgang von Goethe", "Die Leiden des jungen Werther") == "goethe/leiden des jungen werther"
+    assert work("Alexandre Dumas père", "Tale of Two Kings, A") == work("Dumas, Alexandre", "A Tale of Two Kings, v. 2") == "dumas/tale of two kings"
+    assert work("Various", "Poems") is None
     assert (work(None, "Ruth"), work("Gaskell", None), work("", "Ruth"), work("?", "!")) == (None, None, None, None)
 
 
@@ -59,6 +63,9 @@ def test_a_name_stays_itself(author: str, title: str) -> None:
     ("of Beclin-", "1 and", "of Beclin-1 and", "of Beclin-1 and"), ("the X-", "Ray tube", "the X-Ray tube", "the X-Ray tube"),
     ("com\u00ad", "pany", "company", "company"), ("he went--", "slowly", "he went--slowly", "he went--slowly"),
     ("from 1920-", "30", "from 1920-30", "from 1920-30"),
+    ("水は川に", "流れる。", "水は川に流れる。", "水は川に流れる。"), ("说：", "Yes", "说：Yes", "说：Yes"),
+    ("用 Spark", "来做", "用 Spark 来做", "用 Spark 来做"),
+    ("물은 강", "에 흐른다", "물은 강 에 흐른다", "물은 강 에 흐른다"),
     ("two", "words", "two words", "two words"), ("A. AR-", "GUS", "A. ARGUS", "A. ARGUS"),
 ])
 def test_a_hyphen_at_the_end_of_a_line(head: str, tail: str, by_hand: str, typeset: str) -> None:
@@ -112,6 +119,15 @@ def test_paragraphs_told_by_their_indent() -> None:
     assert len(paragraphs([first, line, f"{line}.", first, line, f"{line}."])) == 2
     assert paragraphs(["    Rain on the hill,", "mist on the mill,",
         "    the miller sleeps."]) == ["    Rain on the hill,\nmist on the mill,\n    the miller sleeps."]
+
+
+def test_a_chinese_book_has_chapters_and_whole_paragraphs(tmp_path: Path) -> None:
+    line = "那守闸的人每天早晨六点和晚上六点把水位写进公司的簿子里，写了许多年，"
+    chapter = "\n".join([f"　　{line}", *[line] * 20, "从来没有见过海。"])
+    (tmp_path / "a.txt").write_text("\n\n".join(f"第{number}回　守闸的人\n\n{chapter}\n\n{chapter}" for number in "一二三"))
+    found, refused = split(tmp_path / "a.txt")
+    assert [row["title"] for row in found] == [f"第{number}回 守闸的人" for number in "一二三"] and not refused
+    assert found[0]["text"].split("\n\n")[1:] == [line * 21 + "从来没有见过海。"] * 2
 
 
 def test_what_a_title_page_says() -> None:
@@ -189,6 +205,75 @@ def old_epub(path: Path, *, container: bool = True, lock: str = "") -> Path:
     return path
 
 
+def markdown(body: str) -> str:
+    """A book's XHTML as text."""
+    draft, root = Draft(), parse(XHTML.format(body).encode())
+    walk(root.findall("{*}body")[0], draft, "book", "a.xhtml")
+    return draft.finish()[0]
+
+
+@pytest.mark.parametrize(("body", "text"), [
+    ("<h2>CHAPTER I<br/>The Keeper<a href='#n'><sup>1</sup></a></h2>", "## CHAPTER I The Keeper"),
+    ("<p><ruby>水<rt>みず</rt></ruby>は</p>", "水は"),
+    ("<p>so <math><mi>E</mi><mo>=</mo><mi>m</mi></math> is</p>", "so E = m is"),
+    ("<pre><code>if a:\n    b = 1\n</code></pre>", "```\nif a:\n    b = 1\n```"),
+    ("<pre>def f(x):\n  y = x\n  return {y}</pre>", "```\ndef f(x):\n  y = x\n  return {y}\n```"),
+    ("<pre>Rain on the hill;\n  mist on the mill,</pre>", "Rain on the hill;\nmist on the mill,"),
+    ("<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>x<br/>y</td></tr></table>", "| a | b |\n|---|---|\n| 1 | x y |"),
+    ("<table><tr><td><p>One.</p><p>Two.</p></td></tr></table>", "One.\n\nTwo."),
+    ("<a href='x'><h2>Head</h2><p>one</p></a><span><p>a</p><p>b</p></span>", "## Head\n\none\n\na\n\nb"),
+    ("<ul><li>a<ul><li>b</li><li>c</li></ul></li><li>d</li></ul>", "- a\n  - b\n  - c\n\n- d"),
+    ("<p><img src='t.png' alt='T'/>he keeper <img src='a.png' alt='A'/> so</p>", "The keeper so"),
+    ("<p>2<sup>3</sup> said<sup><a href='#n'>3</a></sup> so<a href='#n4'>[4]</a>, <a href='#p'>there</a></p>", "2^3 said so, there"),
+])
+def test_a_page_of_a_book_as_text(body: str, text: str) -> None:
+    assert markdown(body) == text
+
+
+def test_a_title_has_its_words_apart(tmp_path: Path) -> None:
+    body = XHTML.format(f"<h2>CHAPTER I<br/>THE KEEPER<span class='pagenum'>[Pg 1]</span></h2><p>{PROSE}</p>")
+    ((row,), _) = split(Path(epub(tmp_path / "a.epub", [("a.xhtml", body)])))
+    assert row["title"].endswith("CHAPTER I THE KEEPER")
+
+
+def cut_epub(path: Path, files: dict[str, str], named: list[str]) -> Path:
+    """An EPUB 2 of files, of which the contents name some."""
+    items = "".join(f'<item id="i{n}" href="{name}" media-type="application/xhtml+xml"/>' for n, name in enumerate(files))
+    spine = "".join(f'<itemref idref="i{n}"/>' for n in range(len(files)))
+    points = "".join(f'<navPoint><navLabel><text>{name}</text></navLabel><content src="{name}"/></navPoint>' for name in named)
+    head = OLD.partition("<manifest>")[0] + '<manifest><item id="n" href="toc.ncx" media-type="application/x-dtbncx+xml"/>'
+    with zipfile.ZipFile(path, "w") as book:
+        book.writestr("content.opf", f'{head}{items}</manifest><spine toc="n">{spine}</spine></package>')
+        book.writestr("toc.ncx", f'<ncx xmlns="http://www.daisy.org/z3986/2005/ncx/"><navMap>{points}</navMap></ncx>')
+        for name, body in files.items():
+            book.writestr(name, XHTML.format(body))
+    return path
+
+
+def test_files_that_cut_a_chapter_are_one(tmp_path: Path) -> None:
+    files = {
+        "a_split_000.html": f"<h2>One</h2><p>{PROSE}</p>", "a_split_001.html": f"<p>{PROSE}<img src='w.png'/></p>",
+        "b.html": f"<h2>Two</h2><p>{PROSE} and so</p>",
+        "c.html": f"<p>the barge went on. {PROSE}</p>", "d.html": f"<p>{PROSE}</p>", "e.html": f"<h2>Three</h2><p>{PROSE}</p>",
+    }
+    found, _ = split(cut_epub(tmp_path / "a.epub", files, ["a_split_000.html", "b.html", "e.html"]))
+    assert [row["member"] for row in found] == ["a_split_000.html", "b.html", "d.html", "e.html"]
+    assert [row["facts"]["position"] for row in found] == [0, 1, 2, 3]
+    assert found[0]["text"].count(SENTENCE.strip()) == 20 and "and so\n\nthe barge" in found[1]["text"]
+    assert found[0]["media"][0]["span"]["start"] == len(found[0]["text"])
+
+
+def test_gutenbergs_frame_in_an_epub_that_others_made(tmp_path: Path) -> None:
+    files = {
+        "a.html": f"<p>*** START OF THIS PROJECT GUTENBERG EBOOK THE WEIR ***</p><h2>One</h2><p>{PROSE}</p>",
+        "b.html": f"<h2>Two</h2><p>{PROSE}</p><p>*** END OF THIS PROJECT GUTENBERG EBOOK THE WEIR ***</p><p>Licence.</p>",
+        "c.html": f"<h2>THE FULL PROJECT GUTENBERG LICENSE</h2><p>{PROSE * 10}</p>", "d.html": "<p>End of Project Gutenberg's The Weir</p><p>Licence.</p>",
+    }
+    found, refused = split(cut_epub(tmp_path / "a.epub", files, []))
+    assert [row["text"].split()[1] for row in found] == ["One", "Two"] and refused == ["apparatus", "apparatus"]
+    assert not any("GUTENBERG" in row["text"] or "Licence" in row["text"] for row in found)
+
+
 @pytest.mark.parametrize("container", [True, False])
 def test_an_old_epub_with_crooked_paths(tmp_path: Path, container: bool) -> None:
     found, refused = split(old_epub(tmp_path / "a.epub", container=container))
@@ -240,8 +325,8 @@ def test_a_paper_as_tei(tmp_path: Path) -> None:
     (tmp_path / "a.tei.xml").write_text(TEI)
     ((found,), _) = split(tmp_path / "a.tei.xml", papers)
     assert found["text"].split("\n\n") == [
-        "# Flow over broad weirs", "## Abstract", "We measure water.", "# 1. Introduction", "The discharge grows [1]:", "Q = C h 3/2", "as is known.",
-        "## 1.1. The weirs",
+        "# Flow over broad weirs", "## Abstract", "We measure water.", "## 1. Introduction", "The discharge grows [1]:", "Q = C h 3/2", "as is known.",
+        "### 1.1. The weirs",
         "Three were used.", "- one of stone", "- two of oak",
     ]  # fmt: skip
     assert (found["uri"], found["author"], str(found["date"]), found["license"], found["lang"]) == (

@@ -10,9 +10,14 @@ Put = tuple[float, float, float, str]                        # x, y, size, text;
 LIGATURES = {"ﬁ": "\x01", "ﬂ": "\x02"}
 
 
+HEBREW = "".join(map(chr, range(0x5D0, 0x5EB)))
+HEBREW_CODES = dict(zip(map(ord, HEBREW), map(chr, range(192, 219)), strict=True))      # those of capitals with accents
+
+
 def escaped(text: str) -> bytes:
     for char, code in LIGATURES.items():
         text = text.replace(char, code)
+    text = text.translate(HEBREW_CODES)
     return text.encode("cp1252", "replace").replace(b"\\", b"\\\\").replace(b"(", b"\\(").replace(b")", b"\\)")
 
 
@@ -27,15 +32,16 @@ def content(puts: Sequence[Put]) -> bytes:
 
 
 def pdf(pages: Sequence[Sequence[Put]], *, outline: Sequence[tuple[str, int, float]] = (), info: Mapping[str, str] | None = None,
-    locked: bool = False) -> bytes:
-    """A PDF of pages of 612 by 792 points. `outline` has (title, page, y) of each bookmark; `locked` asks for a password."""
+    locked: bool = False, hebrew: bool = False, rotate: int = 0) -> bytes:
+    """A PDF of pages of 612 by 792 points. `outline` has (title, page, y) of each bookmark; `locked` asks for a password; `rotate` is how pages are shown."""
     objects: list[bytes] = []
 
     def add(body: bytes) -> int:
         objects.append(body)
         return len(objects)
 
-    encoding = b"/Encoding << /Type /Encoding /BaseEncoding /WinAnsiEncoding /Differences [1 /fi /fl] >>"
+    letters = b" 192 " + b" ".join(b"/afii%d" % (57664 + i) for i in range(27)) if hebrew else b""
+    encoding = b"/Encoding << /Type /Encoding /BaseEncoding /WinAnsiEncoding /Differences [1 /fi /fl%s] >>" % letters
     catalogue, tree = add(b""), add(b"")
     plain = add(b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica %s >>" % encoding)
     bold = add(b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold %s >>" % encoding)
@@ -44,7 +50,7 @@ def pdf(pages: Sequence[Sequence[Put]], *, outline: Sequence[tuple[str, int, flo
         body = content(puts)
         stream = add(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(body), body))
         fonts = b"/Resources << /Font << /F %d 0 R /B %d 0 R >> >>" % (plain, bold)
-        kids.append(add(b"<< /Type /Page /Parent %d 0 R /MediaBox [0 0 612 792] /Contents %d 0 R %s >>" % (tree, stream, fonts)))
+        kids.append(add(b"<< /Type /Page /Parent %d 0 R /MediaBox [0 0 612 792] /Rotate %d /Contents %d 0 R %s >>" % (tree, rotate, stream, fonts)))
     objects[tree - 1] = b"<< /Type /Pages /Count %d /Kids [%s] >>" % (len(kids), b" ".join(b"%d 0 R" % kid for kid in kids))
     marks = _outline(objects, kids, outline)
     objects[catalogue - 1] = b"<< /Type /Catalog /Pages %d 0 R %s >>" % (tree, marks)
