@@ -54,7 +54,7 @@ FORMS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("artifactory_token", ("AKC",), rf"{A}AKC[a-zA-Z0-9]{{64,80}}{B}"),
     ("azure_key", ("AccountKey=", "SharedAccessKey="), r"(?:AccountKey|SharedAccessKey)=([A-Za-z0-9+/]{43,86}==?)"),
     ("age_key", ("AGE-SECRET-KEY-1",), rf"{A}AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{{58}}{B}"),
-    ("jwt", ("eyJ",), rf"{A}eyJ[A-Za-z0-9_-]{{10,2000}}\.eyJ[A-Za-z0-9_-]{{10,4000}}\.[A-Za-z0-9_-]{{20,1000}}"),
+    ("jwt", ("eyJ",), r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{20,1000}"),
     ("private_key", ("PRIVATE KEY",),
     r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----((?:[^-]|-(?!----)){100,20000})-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"),
     ("password", ("://",), r"[a-z][a-z0-9+.-]{1,20}://[A-Za-z0-9._~%+-]{1,64}:([^\s:/@'\"`<>(){}\[\]$\\|,;]{6,80})@[A-Za-z0-9-]"),
@@ -74,6 +74,8 @@ GIVEN = re.compile(
 )  # fmt: skip
 LINE = re.compile(r"^[ \t]*(?:export[ \t]+|set[ \t]+|-[ \t]+|ENV[ \t]+)?[\w.-]*$")
 """What stands before a name that is given an unquoted value: nothing but the rest of the name."""
+MARGIN = 80
+"""Characters of a line in which that is looked for."""
 PLACEHOLDER = re.compile(
     r"example|sample|placeholder|dummy|changeme|change_me|change-me|your|x{4,}|\*{3,}|\.\.\.|0{6,}|1{6,}|1234567|abcdefg|redacted|fake|(?:my|some|the|test|user)[_-]?(?:pass|secret|token|key)"
     r"|password|passwd|foobar|lorem|<|>|\$\{|\{\{|%s|%\(|#\{|insert|replace|todo|none|null|undefined|deadbeef|secret[_-]?key|secretsecret|hunter2|correcthorse|swordfish|topsecret",
@@ -89,7 +91,7 @@ RANDOM, RANDOM_HEX = 3.6, 3.0
 FEW_LETTERS = 2.8
 
 
-@declares(reads=("text",), adds=ADDS, version=1)
+@declares(reads=("text",), adds=ADDS, version=2)
 def spans(batch: pl.DataFrame) -> pl.DataFrame:
     """Return the family `secrets`: where a text holds a key, a token or a password, one row a document.
 
@@ -162,9 +164,15 @@ def _given(text: str) -> Iterator[Found]:
             if match is not None and match.start() not in tried:
                 tried.add(match.start())
                 group = 2 if match[2] else 3
-                if (group == 2 or LINE.match(text[text.rfind("\n", max(0, at - 80), at) + 1 : at])) and _random(match[group]):
+                if (group == 2 or _alone(text, at)) and _random(match[group]):
                     yield match.start(group), match.end(group), "secret"
             at = low.find(name, after)
+
+
+def _alone(text: str, at: int) -> bool:
+    """Whether nothing stands before a place in its line but what LINE says."""
+    start = text.rfind("\n", max(0, at - MARGIN), at) + 1
+    return (start > 0 or at <= MARGIN) and LINE.match(text[start:at]) is not None
 
 
 LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}

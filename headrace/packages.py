@@ -19,8 +19,6 @@ MAX_BYTES = 1 << 30
 HASH = re.compile(r"sha256=([0-9a-fA-F]{64})")
 SHOWN = 5
 
-Offer = tuple[str, str, str]                                 # version, file name, address
-
 
 def fetch_packages(asked: Sequence[str], folder: Path, at: Places | None = None) -> list[Path]:
     """Return the files of packages asked for as `name==version`, downloaded into `folder` unless they lie there.
@@ -38,13 +36,7 @@ def fetch_packages(asked: Sequence[str], folder: Path, at: Places | None = None)
 
 
 def _fetch(name: str, version: str, folder: Path, at: Places) -> Path:
-    offers = _offers(name, at)
-    fit = [(file, url) for found, file, url in offers if _flat(found) == _flat(version)]
-    if not fit:
-        known = list(dict.fromkeys(found for found, *_ in offers))
-        others = f"{', '.join(known[-SHOWN:])} and {max(0, len(known) - SHOWN)} more"
-        raise SetupError(f"fetch: {name} has no version {version}{near(version, known)}; there are {others}")
-    file, url = min(fit, key=lambda one: (one[0].endswith(WHEEL), "none-any" not in one[0], one[0]))
+    file, url = _found(name, version, at)
     stated = HASH.search(urldefrag(url).fragment)
     if stated is None:
         raise SetupError(f"fetch: {host(url)} states no sha256 of {file}: what came could be anything; ask an index that does")
@@ -58,25 +50,35 @@ def _fetch(name: str, version: str, folder: Path, at: Places) -> Path:
     return path
 
 
-def _offers(name: str, at: Places) -> list[Offer]:
-    """The source archives and wheels that the first index which lists a package has of it."""
-    failures = []
-    for index in at.indexes:
-        listing = index.rstrip("/") + "/" + _flat(name) + "/"
+def _found(name: str, version: str, at: Places) -> tuple[str, str]:
+    """The file of a version and its address, from the first place that has it: pip's find-links, then its indexes."""
+    failures, known = [], list[str]()
+    for listing in [*at.links, *(index.rstrip("/") + "/" + _flat(name) + "/" for index in at.indexes)]:
         try:
-            files = listed(listing, at)
+            files = listed(listing, at) if "://" in listing else _inside(listing, name)
         except HTTPError as error:
             if error.code != 404:
                 failures.append(f"{host(listing)}: {error}")
             continue
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             failures.append(f"{host(listing)}: {error}")
             continue
-        offers = [(version, file, url) for file, url in files if "/" not in file and (version := _version(name, file))]
-        if offers:
-            return offers
-    tried = "; ".join(failures) or f"no such package at {', '.join(map(host, at.indexes)) or 'any index: pip looks nowhere'}"
+        offers = [(found, file, url) for file, url in files if "/" not in file and (found := _version(name, file))]
+        fit = [(file, url) for found, file, url in offers if _flat(found) == _flat(version)]
+        if fit:
+            return min(fit, key=lambda one: (one[0].endswith(WHEEL), "none-any" not in one[0], one[0]))
+        known += [found for found, *_ in offers if found not in known]
+    if known:
+        others = f"{', '.join(known[-SHOWN:])} and {max(0, len(known) - SHOWN)} more"
+        raise SetupError(f"fetch: {name} has no version {version}{near(version, known)}; there are {others}")
+    tried = "; ".join(failures) or f"no such package at {', '.join(map(host, at.links + at.indexes)) or 'any index: pip looks nowhere'}"
     raise SetupError(f"fetch: {name}: {tried}; is it spelt so, and is pip's index-url right?")
+
+
+def _inside(folder: str, name: str) -> list[tuple[str, str]]:
+    """A package's files in a folder, as a listing says it: what lies at hand is its own sha256."""
+    paths = [path for path in sorted(Path(folder).expanduser().iterdir()) if path.is_file() and _version(name, path.name)]
+    return [(path.name, f"{path.absolute().as_uri()}#sha256={digest(path)}") for path in paths]
 
 
 def _version(name: str, file: str) -> str:

@@ -3,6 +3,7 @@
 import bz2
 import errno
 import gzip
+import io
 import lzma
 import os
 import struct
@@ -13,12 +14,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
-ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip", ".whl", ".jar", ".egg")
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".crate", ".zip", ".whl", ".jar", ".egg")
 MAX_MEMBERS, MAX_WHOLE = 500_000, 4 << 30
 MAX_RATIO = 300
 """How much an archive may expand once it is past a megabyte. Source code reaches 10."""
 MAX_HEADERS = 1 << 20
 """Bytes that may stand between two files of a tar: long names and attributes are headers of their own and may say any size."""
+MAX_TABLE = 24 << 20
+"""Bytes of a zip's table of contents, which is read at once and takes ten times as much memory. 200,000 files need no more."""
+MAX_PATH, MAX_DEPTH = 4096, 100
+"""Characters and folders of a file's path: what walks up a path costs the one times the other."""
 PACKINGS = ((b"\x1f\x8b\x08", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ", lzma.open), (b"\x5d\x00\x00\x80", lzma.open))
 
 BROKEN = (
@@ -97,8 +102,9 @@ def _opened(path: str) -> Callable[[int], bytes]:
 
 def _folder(root: str) -> Iterator[Member]:
     for folder, inner, files in os.walk(root, followlinks=False):
-        inner[:] = sorted(name for name in inner if name != ".git")
-        for name in sorted(files):
+        links = [name for name in inner if os.path.islink(os.path.join(folder, name))]
+        inner[:] = sorted(name for name in inner if name != ".git" and name not in links)
+        for name in sorted([*files, *links]):
             path = os.path.join(folder, name)
             place = os.path.relpath(path, root).replace(os.sep, "/")
             if os.path.islink(path) or not os.path.isfile(path):
@@ -151,8 +157,20 @@ def _tar(path: str) -> Iterator[Member]:
                 yield Member(entry.name.removeprefix("./"), entry.size, read, problem or _unsafe(entry.name))
 
 
+class _Tabled(io.FileIO):
+    """A zip as it is opened: reading a table of more than `most` bytes raises TooLarge."""
+
+    most: float = MAX_TABLE
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > self.most:
+            raise TooLarge(f"its table of contents has {size} bytes")
+        return super().read(-1 if size is None else size) or b""
+
+
 def _zip(path: str) -> Iterator[Member]:
-    with zipfile.ZipFile(path) as archive:
+    with _Tabled(path) as file, zipfile.ZipFile(file) as archive:
+        file.most = float("inf")
         for entry in archive.infolist():
             if entry.is_dir():
                 continue
@@ -168,6 +186,8 @@ def _zip(path: str) -> Iterator[Member]:
 
 
 def _unsafe(path: str) -> tuple[str, str] | None:
+    if len(path) > MAX_PATH or path.count("/") > MAX_DEPTH:
+        return "unsafe_path", f"{len(path)} characters, {path.count('/')} folders: {path[:100]}"
     if path.startswith(("/", "\\")) or ":" in path.split("/")[0] or ".." in path.replace("\\", "/").split("/"):
         return "unsafe_path", path[:200]
     return None

@@ -2,11 +2,13 @@
 
 git itself is asked, for reading alone: without the system's and the user's configuration, without hooks, without a file system monitor, a
 pager, a credential helper or a filter, and with no protocol to speak to anybody. What a repository's own configuration may name to be
-run is overridden by name; `ls-files` and `rev-parse` run none of the rest.
+run is overridden by name; `ls-files` and `rev-parse` run none of the rest. GIT_ALLOW_PROTOCOL stands over `protocol.ext.allow`, by which a repository
+that says it was cloned in part would have a command of its own fetch what is missing; git before 2.45 knows no GIT_NO_LAZY_FETCH.
 """
 
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -23,7 +25,7 @@ OPTIONS = (
 )  # fmt: skip
 ENVIRONMENT = {
     "PATH": os.defpath, "HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null",
-    "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ASKPASS": "false", "LC_ALL": "C",
+    "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none", "GIT_ASKPASS": "false", "LC_ALL": "C",
 }  # fmt: skip
 HOSTS = {"github.com": "github", "bitbucket.org": "bitbucket"}
 SSH = re.compile(r"^(?:[\w.+-]+@)?([\w.-]+):(?!//)([\w./~-]+)$")
@@ -60,7 +62,7 @@ def look(path: str) -> Checkout | Refused | None:
     listed, problem = _git(path, "ls-files", "-z", "--cached")
     if listed is None:
         return Checkout(None, problem=f"read without git: {problem}")
-    commit, _ = _git(path, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    commit, _ = _git(path, "rev-parse", "--verify", "--quiet", "HEAD")
     remote, _ = _git(path, "config", "--local", "--no-includes", "--get", "remote.origin.url")
     tracked = frozenset(name for name in os.fsdecode(listed).split("\0") if name)
     return Checkout(tracked, _word(commit), purl((remote or b"").decode("utf-8", "replace").strip()))
@@ -74,7 +76,8 @@ def _word(said: bytes | None) -> str:
 def _git(path: str, *words: str) -> tuple[bytes | None, str]:
     """What git answers, or None and why."""
     folder = os.path.abspath(path)
-    command = ["git", *(part for option in OPTIONS for part in ("-c", option)), f"--git-dir={folder}/.git", f"--work-tree={folder}", "--no-pager", *words]
+    options = [part for option in OPTIONS for part in ("-c", option)]
+    command = [shutil.which("git") or "git", *options, f"--git-dir={folder}/.git", f"--work-tree={folder}", "--no-pager", *words]
     try:
         asked = subprocess.run(command, cwd=folder, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS)
     except FileNotFoundError:

@@ -3,8 +3,10 @@
 The licence is the file's own word, else that of the nearest folder above it which states one, in a LICENSE file or in metadata.
 """
 
+import codecs
 import os
 import posixpath
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,11 +23,16 @@ from ingest.spdx import terms
 from ingest.wordings import of_header
 
 MAX_METADATA = 1 << 20
-MAX_TOLD = 20_000
-"""Files of metadata and licences that are read of one tree: each npm package inside another has one."""
+MAX_TOLD, MAX_TOLD_CHARS = 20_000, 32 << 20
+"""Files of metadata and licences that are read of one tree, and what they may hold together: each npm package inside another has one."""
+MAX_MENTIONS = 500_000
+"""Imports that are kept of one tree until all its files are known; the files behind them stand by depth and path."""
+WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+CODING = re.compile(rb"(?:#|-\*-)[^\n]{0,60}?coding[:=][ \t]*([\w.-]{2,40})")
+"""What a source file says of its encoding (PEP 263; Emacs and Vim read it too)."""
 
 
-@source(version=2)
+@source(version=3)
 def read(path: str, *, max_bytes: int = 1_048_576, also: list[str] | None = None) -> Iterator[dict[str, Any] | Refused]:
     """Yield a document for each source file of a folder, a git checkout, an archive or a file, at `pkg:pypi/name@version#path`, or Refused.
 
@@ -68,19 +75,22 @@ def _members(path: str, repository: checkout.Checkout | None) -> Iterator[Member
 def _survey(path: str, repository: checkout.Checkout | None, also: tuple[str, ...]) -> tuple[str, Package, dict[str, int]]:
     """Look through a tree once: its top folder, what package it is, and the place of each source file in the order."""
     names, read, files = set(), dict[str, str](), dict[str, tuple[str, Mentions]]()
+    held = said = 0
     for member in _members(path, repository):
         if member.problem is not None:
             continue
         names.add(member.path.partition("/")[0] + "/" if "/" in member.path else "")
         kind = content_type(member.path, also)
-        if tells(member.path) and len(read) < MAX_TOLD:
-            read[member.path] = (member.read(MAX_METADATA) or b"").decode("utf-8", "replace")
+        if tells(member.path) and len(read) < MAX_TOLD and held < MAX_TOLD_CHARS:
+            read[member.path] = (member.read(MAX_METADATA) or b"").decode("utf-8", "replace").replace("\r\n", "\n")
+            held += len(read[member.path])
             if kind is not None:
                 files[member.path] = (kind, ())
         elif kind is not None or _nameless(member.path):
             head = (member.read(HEAD) or b"").decode("utf-8", "replace")
             if told_by := kind or interpreted(head):
-                files[member.path] = (told_by, mentions(head, told_by))
+                files[member.path] = (told_by, mentions(head, told_by) if said < MAX_MENTIONS else ())
+                said += len(files[member.path][1])
     top = names.pop() if len(names) == 1 and is_archive(path) else ""
     told = package({name.removeprefix(top): text for name, text in read.items()}, path)
     if repository is not None:
@@ -90,8 +100,9 @@ def _survey(path: str, repository: checkout.Checkout | None, also: tuple[str, ..
 
 
 def _nameless(place: str) -> bool:
-    """A file whose name has no end may be a script."""
-    return "." not in posixpath.basename(place)
+    """A file whose name has no end may be a script, and one that a build fills in (`run.in`)."""
+    name = posixpath.basename(place)
+    return "." not in name or name.endswith(".in")
 
 
 def _document(member: Member, place: str, uri: str, most: int, also: tuple[str, ...]) -> dict[str, Any] | Refused:
@@ -107,10 +118,11 @@ def _document(member: Member, place: str, uri: str, most: int, also: tuple[str, 
         return Refused(uri, "corrupt_archive", "it breaks off inside this file")
     if _nameless(place) and not data.startswith(b"#!") and content_type(place, also) is None:
         return Refused(uri, "not_code", posixpath.basename(place))
-    if len(data) > most or b"\0" in data[:8192]:
+    if len(data) > most or (b"\0" in data[:8192] and not data.startswith(WIDE)):
         return Refused(uri, "too_large" if len(data) > most else "binary", f"{len(data)} bytes")
     try:
-        text = decode(data)[0].replace("\r\n", "\n")
+        stated = CODING.search(data[:300])
+        text = decode(data, stated[1].decode() if stated else None)[0].replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeError as error:
         return Refused(uri, "binary", str(error))
     if not text.strip():

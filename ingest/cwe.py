@@ -14,17 +14,26 @@ from ingest.markup import flat, parser, tag
 LICENSE = "LicenseRef-CWE-Terms-of-Use"
 """Free to use and copy with MITRE's notice: https://cwe.mitre.org/about/termsofuse.html."""
 ENTRIES = ("Weakness", "Category", "View")
+MAX_ELEMENTS = 100_000
+"""Elements between two entries; the longest entry has some hundreds."""
 BODY = ("Description", "Extended_Description", "Summary", "Objective")
 
 
 def entries(file: IO[bytes], name: str) -> Iterator[dict[str, Any] | Refused]:
-    """Yield an entry a document. Refused: `no_text`, `not_xml`."""
-    names = [f"{{*}}{entry}" for entry in ENTRIES]
+    """Yield an entry a document. Refused: `no_text`, `not_xml`, `too_many_elements`."""
+    count = 0
     try:
-        for _, element in etree.iterparse(cast(Any, file), tag=names, events=("end",), **parser(remove_comments=True)):
-            if element.get("ID"):
+        for _, element in etree.iterparse(cast(Any, file), events=("end",), **parser(remove_comments=True)):
+            count += 1
+            if count > MAX_ELEMENTS:
+                yield Refused(name, "too_many_elements", f"more than {MAX_ELEMENTS} elements and no entry among them")
+                return
+            if tag(element) in ENTRIES and element.get("ID"):
                 yield _entry(element)
-                element.clear()  # what has been read is let go of: a catalogue need not fit in memory
+                count = 0
+                element.clear()                              # what has been read is let go of: a catalogue need not fit in memory
+                while element.getprevious() is not None:
+                    del cast(etree._Element, element.getparent())[0]
     except (etree.XMLSyntaxError, EOFError) as error:
         yield Refused(name, "not_xml", str(error))
 

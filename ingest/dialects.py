@@ -87,7 +87,7 @@ CHOICES: dict[str, tuple[str, Choices]] = {
     "r": ("r", (("rebol", _any(r"\A\s*(?i:rebol|red)[ \t]*\[")), ("r", _any(r"<-|^[ \t]*(?:library|require)\(|function[ \t]*\(")),
         ("", _any(r"^\.(?:TH|SH|de)\b")))),
     "d": ("d", (
-        ("makefile", _any(r"\A(?:#.*\n)*[\w./\\ -]+\.(?:l?o|d|obj)\b[^;\n]*:(?!:)")),
+        ("makefile", _any(r"\A(?:#.*\n)*[\w./\\ -]+\.(?:l?o|d|obj)[ \t]*:(?!:)")),
         ("dtrace", _any(r"^#!.*\bdtrace\b", r"^#pragma[ \t]+D\b", r"^\w*:\w*:\w*:\w*", r"^(?:BEGIN|END|provider[ \t]+\w+)[ \t]*(?:\{|$)")),
     )),
     "fs": ("fsharp", (

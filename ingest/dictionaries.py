@@ -14,14 +14,14 @@ from urllib.parse import quote
 from catalog.stage import Refused
 
 DIGITS = {char: value for value, char in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")}
-MAX_ENTRY, MAX_ENTRIES, MAX_LINE = 1 << 20, 5_000_000, 4096
+MAX_ENTRY, MAX_ENTRIES, MAX_LINE, MAX_PLACE = 1 << 20, 2_000_000, 4096, 4 << 30
 ABOUT = ("00-database", "00database")
 WORDNET = re.compile(r"^data\.(noun|verb|adj|adv)$")
 WORDNET_LICENSE = "LicenseRef-WordNet"
 """wordnet.princeton.edu/license-and-commercial-use: for any purpose, with the notice."""
 KINDS = {"n": "noun", "v": "verb", "a": "adjective", "s": "adjective", "r": "adverb"}
 PARAGRAPH = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:\d{1,2}[.:]|\d{1,2}\)|[a-z]\)|[-*•]) )")
-SYNSET = re.compile(r"^(\d{8}) \d\d ([nvasr]) ([0-9a-f]{2}) (.*?) \d{3}(?: .*?)?\| (.*)$")
+SYNSET = re.compile(r"^(\d{8}) \d\d ([nvasr]) ([0-9a-f]{2}) (.* \d{3}\b.*)$")
 
 
 def entries(path: str, *, license: str | None = None) -> Iterator[dict[str, Any] | Refused]:
@@ -57,6 +57,7 @@ def _number(said: str) -> int:
 
 
 def _read(file: IO[bytes], name: str, places: dict[tuple[int, int], list[str]], license: str | None) -> Iterator[dict[str, Any] | Refused]:
+    end = 0
     for (offset, length), words in sorted(places.items()):
         uri = f"dict:{name}/{quote(words[0])}"
         if words[0].startswith(ABOUT):
@@ -65,6 +66,10 @@ def _read(file: IO[bytes], name: str, places: dict[tuple[int, int], list[str]], 
         if length > MAX_ENTRY:
             yield Refused(uri, "too_large", f"{length} bytes", offset)
             continue
+        if offset < end or offset > MAX_PLACE:               # a packed file is read again from its start for each step back
+            yield Refused(uri, "bad_entry", f"its place {offset} is in another entry, or beyond {MAX_PLACE}", offset)
+            continue
+        end = offset + length
         file.seek(offset)
         text = _entry(file.read(length).decode("utf-8", "replace"), words)
         title = words[0]
@@ -94,13 +99,14 @@ def synsets(path: str, *, license: str | None = None) -> Iterator[dict[str, Any]
                 if at == 0:
                     yield Refused(f"wordnet:{name}", "apparatus", "the notice at its top")
                 continue
-            found = SYNSET.match(line)
-            if found is None:
+            head, _, gloss = line.partition("| ")
+            found = SYNSET.match(head)
+            if found is None or not gloss:
                 yield Refused(f"wordnet:{name}#{at}", "bad_entry", line[:100], at)
                 continue
             words = [re.sub(r"\((?:a|p|ip)\)$", "", word).replace("_", " ") for word in found[4].split()[: 2 * int(found[3], 16) : 2]]
             kind = KINDS[found[2]]
-            meaning, *examples = [part.strip() for part in re.split(r";\s*(?=\")", found[5])]
+            meaning, *examples = [part.strip() for part in re.split(r";\s*(?=\")", gloss)]
             text = "\n\n".join([f"# {', '.join(words)} ({kind})", meaning, *(f"- {one}" for one in examples)])
             about = {"title": words[0] if words else name, "license": license or WORDNET_LICENSE, "content_type": "text/x-wordnet"}
             yield {**about, "uri": f"wordnet:{found[2]}{found[1]}", "text": text, "offset": at, "length": len(raw)}

@@ -15,6 +15,7 @@ from ingest.wordings import of_header
 NAME = re.compile(r"(?:^|/)(?P<name>[^/]+)\.(?P<section>[1-9ln][a-z0-9]{0,8})(?:\.(?:gz|bz2|xz))?$")
 FONTS = ("B", "I", "SM", "SB", "R", "CW")
 TWO_FONTS = ("BR", "BI", "IR", "IB", "RB", "RI")
+SEPARATOR = re.compile(r"\btab[ \t]*\((.)\)", re.I)
 PARAGRAPHS = ("PP", "P", "LP", "HP", "sp")
 DATED = re.compile(r"(\d{4})-(\d{2})-(\d{2})|(\d{1,2})?\s*(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s*(\d{1,2})?,?\s+(\d{4})")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -76,9 +77,42 @@ class Page:
             self.blocks.pop()
         out = ""
         for before, block in zip(["", *self.blocks], self.blocks, strict=False):
-            close = block.lstrip().startswith("- ") and before.lstrip().startswith("- ")
+            close = any(block.lstrip().startswith(kind) and before.lstrip().startswith(kind) for kind in ("- ", "| "))
             out += ("" if not out else "\n" if close else "\n\n") + block
         return out
+
+
+class Table:
+    """A table of tbl(1) as it is read: its options and its layout first, up to a line that ends with a stop, then rows of cells."""
+
+    def __init__(self) -> None:
+        self.sign, self.layout = "\t", True
+        self.cells: list[str] = []
+        self.block: list[str] | None = None                  # the lines of a cell between T{ and T}
+
+    def rows(self, macro: str, rest: str) -> list[str]:
+        """Return the row that a line ends, if it ends one. Macros within a cell are passed over."""
+        if macro:
+            self.layout = self.layout or macro == "T&"
+            return []
+        if self.layout:
+            found = SEPARATOR.search(rest)
+            self.sign = found[1] if found else self.sign
+            self.layout = not rest.rstrip().endswith(".")
+            return []
+        if self.block is not None:
+            if not rest.startswith("T}"):
+                self.block.append(rest)
+                return []
+            self.cells[-1], self.block, rest = " ".join(self.block), None, rest[2:]
+            self.cells += rest.split(self.sign)[1:]
+        else:
+            self.cells = rest.split(self.sign)
+        if self.cells[-1].strip() == "T{":
+            self.block = []
+            return []
+        row = [" ".join(said(cell).split()) for cell in self.cells]
+        return [f"| {' | '.join(row)} |"] if any(cell.strip("_= ") for cell in row) else []
 
 
 def is_page(head: str) -> bool:
@@ -124,13 +158,14 @@ def _date(text: str) -> date | None:
 
 def _man(text: str, page: Page, about: dict[str, str]) -> str:
     """Read a page of man(7) macros. Returns the file that it says it stands in, where it does."""
-    waiting, only, table, pending = 0, "", False, 0
+    waiting, only, pending = 0, "", 0
+    table: Table | None = None
     for macro, rest in requests(text):
-        if table:
-            table = macro != "TE"
-            if macro == "" and not re.match(r"^[\s|lcrnaLCRNA_=.,;()\[\]\d^a-z]*[.;]$", rest) and rest not in ("T{", "T}"):
-                page.add(" | ".join(said(cell).strip() for cell in rest.replace("T{", "").replace("T}", "").split("\t")))
+        if table is not None:
+            for row in table.rows(macro, rest):
+                page.add(row)
                 page.end()
+            table = None if macro == "TE" else table
             continue
         if macro == "":
             line = said(rest)
@@ -145,7 +180,7 @@ def _man(text: str, page: Page, about: dict[str, str]) -> str:
             only = rest.strip()
         elif macro == "TS":
             page.end()
-            table = True
+            table = Table()
         elif macro == "TH":
             given = [said(one) for one in arguments(rest)] + [""] * 3
             about.update(name=given[0], section=given[1], date=given[2])

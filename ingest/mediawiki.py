@@ -15,10 +15,10 @@ from catalog.stage import Refused
 from catalog.worker import Failure, Worker
 from ingest.markup import parser, tag
 
-WIKIMEDIA = ("wikipedia.org", "wiktionary.org", "wikibooks.org", "wikinews.org", "wikiquote.org", "wikisource.org", "wikiversity.org", "wikivoyage.org",
-    "wikimedia.org")
+WIKIMEDIA = ("wikipedia.org", "wiktionary.org", "wikibooks.org", "wikiquote.org", "wikisource.org", "wikiversity.org", "wikivoyage.org", "wikimedia.org")
 LICENSE = "CC-BY-SA-4.0"
-"""Of Wikimedia's texts since June 2023; what was written before may be had under 3.0 too (foundation.wikimedia.org/wiki/Policy:Terms_of_Use, section 7)."""
+"""Of Wikimedia's texts since June 2023; what was written before may be had under 3.0 too (foundation.wikimedia.org/wiki/Policy:Terms_of_Use, section 7).
+Wikinews is not among them: its licence is another in each language."""
 MAX_ELEMENTS = 100_000
 """Elements between two pages; a page of an export with one revision has about 20."""
 SECONDS, MEMORY = 10.0, 2 << 30
@@ -61,6 +61,7 @@ class _Wiki:
                     yield ("too_many_elements", {"uri": self.name, "error": f"more than {MAX_ELEMENTS} elements in a page"}), None, {}
                     return
                 above = element.getparent()
+                count -= _older(element)
                 if above is None or above.getparent() is not None:
                     continue                                 # neither the whole nor one of its parts
                 if tag(element) == "siteinfo":
@@ -78,12 +79,12 @@ class _Wiki:
         base = info.findtext("{*}base") or ""
         self.base = base.rpartition("/")[0] + "/" if "/" in base else ""
         self.lang = root.get("{http://www.w3.org/XML/1998/namespace}lang")
-        if self.license is None and _host(base).endswith(WIKIMEDIA):
+        if self.license is None and f".{_host(base)}".endswith(tuple(f".{site}" for site in WIKIMEDIA)):
             self.license = LICENSE
         self.cut += [found.text for found in info.findall("{*}namespaces/{*}namespace") if found.get("key") in ("6", "14", "-2") and found.text]
 
     def _page(self, page: etree._Element) -> Page:
-        title, revision = page.findtext("{*}title") or "", page.find("{*}revision")
+        title, revision = page.findtext("{*}title") or "", next(page.iterchildren("{*}revision", reversed=True), None)
         uri = self.base + quote(title.replace(" ", "_"), safe="/:,()'!*") if self.base else f"{self.name}#{quote(title)}"
         space = page.findtext("{*}ns") or "0"
         if space not in map(str, self.namespaces):
@@ -98,6 +99,16 @@ class _Wiki:
             "content_type": "text/x-wiki", "member": page.findtext("{*}id") or title,
         }  # fmt: skip
         return ("", about), (revision.findtext("{*}text") or "").encode(), {"cut": self.cut}
+
+
+def _older(element: etree._Element) -> int:
+    """Let go of the revision before one that was read: the last is the newest in a dump of whole histories. Returns how many elements went."""
+    page, before = element.getparent(), element.getprevious()
+    if page is None or before is None or tag(element) != "revision" or tag(before) != "revision":
+        return 0
+    gone = sum(1 for _ in before.iter())
+    page.remove(before)
+    return gone
 
 
 def _day(said: str | None) -> datetime.date | None:

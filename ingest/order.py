@@ -21,12 +21,13 @@ HEAD = 65_536
 """Bytes of a file in which imports are looked for."""
 
 # Python's imports in functions and under TYPE_CHECKING are there to break circles: those at the margin alone count.
-PYTHON = re.compile(r"^(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]+(?:\(([^)]{0,4000})|([^\n#;]{1,1000}))|import[ \t]+([\w., \t]{1,1000}))", re.M)
+PYTHON = re.compile(r"^(?:from[ \t]+(\.{0,40})(\w[\w.]{0,400}|)[ \t]+import[ \t]+(?:\(([^)]{0,4000})|([^\n#;]{1,1000}))|import[ \t]+([\w., \t]{1,1000}))", re.M)
 SCRIPT = re.compile(r"""(?:\bfrom|\bimport|\brequire[ \t]*\(|\bimport[ \t]*\()\s{0,20}["'](\.{1,2}(?:/[^"'\n]{0,300})?)["']""")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*(?:include|import)[ \t]*([<"])([^>"\n]{1,300})[>"]', re.M)
 JAVA = re.compile(r"^[ \t]*import[ \t]+(?:static[ \t]+)?([\w.]{3,300})", re.M)
 GO = re.compile(r'^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?"([\w./~-]{2,300})"[ \t]*$', re.M)
-RUST = re.compile(r"^[ \t]*(?:pub(?:\([^)\n]{1,40}\))?[ \t]+)?(?:mod[ \t]+(\w+)[ \t]*;|use[ \t]+((?:crate|self|super)(?:::\w+){1,20}))", re.M)
+RUST = re.compile(r"^[ \t]*(?:pub(?:\([^)\n]{1,40}\))?[ \t]+)?(?:mod[ \t]+(\w+)[ \t]*;"
+    r"|use[ \t]+((?:crate|self|super)(?:::\w+){0,20})(?:::\{([^;]{1,2000}))?)", re.M)
 RUBY = re.compile(r"""^[ \t]*require(_relative)?[ \t(]+["']([\w./-]{1,300})["']""", re.M)
 PHP = re.compile(r"^use[ \t]+(?:function[ \t]+|const[ \t]+)?([\w\\]{3,300})", re.M)
 PERL = re.compile(r"^[ \t]*(?:use|require|extends|with)[ \t]+['\"]?(\w+(?:::\w+)+)", re.M)
@@ -34,6 +35,9 @@ LUA = re.compile(r"""\brequire[ \t]*\(?[ \t]*["']([\w./]{1,300})["']""")
 SCRIPT_ENDS = ("", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".d.ts", ".vue", ".svelte", "/index.ts", "/index.tsx", "/index.js", "/index.mjs")
 README = re.compile(r"readme(?:\.\w+)?$", re.I)
 STEM = re.compile(r"\.(?:js|mjs|cjs|jsx)$")
+REMARK = re.compile(r"#[^\n]*")
+DEEP = 24
+"""Parts of a path's end by which a file is found: nothing that is imported names more."""
 
 
 class Tree:
@@ -45,9 +49,11 @@ class Tree:
         self.folders: dict[str, list[str]] = {}
         for path in paths:
             at = len(path)
-            while at >= 0:                                   # every end that begins at a folder or at the name
+            for _ in range(DEEP):                            # every end that begins at a folder or at the name
                 at = path.rfind("/", 0, at)
                 self.ends.setdefault(path[at + 1 :], []).append(path)
+                if at < 0:
+                    break
             self.folders.setdefault(posixpath.dirname(path), []).append(path)
 
     def end(self, wanted: str, importer: str) -> str | None:
@@ -66,7 +72,7 @@ def _python(tree: Tree, place: str, said: Mentions) -> Iterator[str | None]:
         if whole:
             yield from (_module(tree, place, part.split()[0]) for part in whole.split(",") if part.strip())
             continue
-        names = [part.split()[0].strip("()") for part in (inside or plain).split(",") if part.strip()]
+        names = [part.split()[0].strip("()") for part in REMARK.sub("", inside or plain).split(",") if part.strip()]
         folder = place
         for _ in dots:
             folder = posixpath.dirname(folder)
@@ -126,14 +132,18 @@ def _rust(tree: Tree, place: str, mentions: Mentions) -> Iterator[str | None]:
     root = folder
     while root and not {f"{root}/lib.rs", f"{root}/main.rs"} & tree.paths:
         root = posixpath.dirname(root)
-    for module, used in mentions:
+    for module, used, inside in mentions:
         if module:
             yield next((path for path in (f"{own}/{module}.rs".lstrip("/"), f"{own}/{module}/mod.rs".lstrip("/")) if path in tree.paths), None)
             continue
         first, *rest = used.split("::")
         at = {"crate": root, "self": own, "super": posixpath.dirname(own)}[first]
-        trails = [posixpath.join(at, *rest[:n]) for n in range(len(rest), 0, -1)]
-        yield next((path for trail in trails for path in (f"{trail}.rs", f"{trail}/mod.rs") if path in tree.paths), None)
+        while rest[:1] == ["super"]:
+            at, rest = posixpath.dirname(at), rest[1:]
+        for one in inside.split(",") if inside else [""]:
+            trail = [*rest, *filter(None, re.split(r"[\s{}]", one.strip("{} \t\n"))[0].split("::"))]
+            places = [posixpath.join(at, *trail[:n]) for n in range(min(len(trail), DEEP), 0, -1)]
+            yield next((path for place in places for path in (f"{place}.rs", f"{place}/mod.rs") if path in tree.paths), None)
 
 
 def _ruby(tree: Tree, place: str, mentions: Mentions) -> Iterator[str | None]:
@@ -149,7 +159,7 @@ def _named(separator: str, end: str) -> Finder:
     def find(tree: Tree, place: str, mentions: Mentions) -> Iterator[str | None]:
         for said in mentions:
             parts = said.strip(separator).split(separator)
-            ends = ("/".join(parts[n:]) + end for n in range(max(1, len(parts) - 1)))
+            ends = ("/".join(parts[n:]) + end for n in range(max(0, len(parts) - DEEP), max(1, len(parts) - 1)))
             yield next((path for one in ends if (path := tree.end(one, place))), None)
 
     return find

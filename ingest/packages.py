@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ingest.archives import stem
-from ingest.spdx import named
+from ingest.spdx import MAX_SAID, named
 from ingest.wordings import of_text
 
 LICENSE_FILE = re.compile(r"^(?:un)?licen[cs]es?(?:[._-][\w. -]+)?$|^copying(?:[._-][\w.-]+)?$|^(?:mit|bsd|apache|gpl|lgpl)-licen[cs]e(?:\.\w+)?$"
@@ -26,7 +26,7 @@ SOURCES = re.compile(r"\.(?:py|pyi|js|mjs|ts|tsx|java|go|rs|rb|c|h|cc|cpp|hpp|ph
 METADATA = re.compile(r"^(?:PKG-INFO|METADATA|pyproject\.toml|package\.json|Cargo\.toml|composer\.json|META\.json|DESCRIPTION|go\.mod"
     r"|[\w.-]+\.gemspec|setup\.cfg|pom\.xml)$")
 SPREAD = re.compile(r"(?:^|/)(?:[^/]+\.(?:dist-info|egg-info)(?:/licen[cs]es)?|debian|usr/share/doc/[^/]+)$")
-"""Folders whose licence files are the whole tree's."""
+"""Folders that speak for the one that they lie in."""
 VERSIONED = re.compile(r"^(.+?)-v?(\d+\.[\w.+!~]*(?:-\d[\w.+~]*)?|\d[\w.+!]*)(?:-(?:py\d|cp\d).*)?$")
 NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Halves of surrogate pairs that stand for no byte of a file's name, as the others do (PEP 383)."""
@@ -34,6 +34,8 @@ ORDER = (
     "PKG-INFO", "METADATA", "pyproject.toml", "package.json", "Cargo.toml", "composer.json", "META.json", "DESCRIPTION", "go.mod", ".gemspec", "setup.cfg",
     "pom.xml",
 )  # fmt: skip
+INNER = re.compile(r"<(?:dependencies|dependencyManagement|build|profiles|reporting)\b")
+"""Parts of a pom.xml that name other projects."""
 CHOICE = re.compile(r"licen[cs]e[._-](?:mit|apache|bsd|unlicense|zlib|isc|0bsd|boost)|(?:mit|apache|bsd|unlicense)[._-]licen[cs]e|^unlicense$", re.I)
 
 
@@ -78,8 +80,8 @@ def package(files: Mapping[str, str], path: str) -> Package:
     told: dict[str, Said] = {}
     for place in sorted(files, key=lambda place: (place.count("/"), _rank(place), place)):
         said = _metadata(posixpath.basename(place), files[place]) if METADATA.match(posixpath.basename(place)) else None
-        if said is not None:
-            told.setdefault(_folder(place), said)
+        if said is not None and not (told.get("") and _purl(said.kind, said.name) == _purl(told[""].kind, told[""].name)):
+            told.setdefault(_folder(place), said)            # what a package says of itself once more, as in src/, is no other package's word
     top = told.get("")
     known = {folder: said.license for folder, said in told.items() if said.license}
     for folder, texts in _texts(files).items():
@@ -104,7 +106,7 @@ def _rank(place: str) -> int:
 def _folder(place: str) -> str:
     """The folder that a file speaks for."""
     folder = posixpath.dirname(place)
-    return "" if SPREAD.search(folder) else folder
+    return SPREAD.sub("", folder)
 
 
 def _texts(files: Mapping[str, str]) -> dict[str, list[str]]:
@@ -160,7 +162,7 @@ def _json(name: str, read: dict[str, Any]) -> Said:
 
 def _toml(name: str, read: dict[str, Any]) -> Said | None:
     if name == "Cargo.toml":
-        about = read.get("package", {})
+        about = read.get("package") or read.get("workspace", {}).get("package", {})
         version = about.get("version")
         return Said("cargo", str(about.get("name") or ""), version if isinstance(version, str) else "", named(str(about.get("license") or "")))
     about = read.get("project") or read.get("tool", {}).get("poetry") or {}
@@ -179,7 +181,8 @@ def _lines(name: str, text: str) -> Said | None:
         return found[1].strip() if found else ""
 
     if name == "DESCRIPTION":
-        stated = re.sub(r"\s*[+|]?\s*file LICEN[CS]E", "", first(r"^License:[ \t]*(.+)$")).replace(" (>= ", "-").replace(")", "+")
+        stated = " ".join(first(r"^License:[ \t]*(.+)$").split())[:MAX_SAID]
+        stated = re.sub(r" ?[+|]? ?file LICEN[CS]E", "", stated).replace(" (>= ", "-").replace(")", "+")
         return Said("cran", first(r"^Package:[ \t]*(\S+)"), first(r"^Version:[ \t]*(\S+)"), named(stated))
     if name == "go.mod":
         return Said("golang", first(r"^module[ \t]+\"?([^\s\"]+)"), "", None)
@@ -189,10 +192,20 @@ def _lines(name: str, text: str) -> Said | None:
     if name == "setup.cfg":
         found = Said("pypi", first(r"^name[ \t]*=[ \t]*(\S+)"), first(r"^version[ \t]*=[ \t]*(\d\S*)"), named(first(r"^license[ \t]*=[ \t]*(.+)")))
         return found if found.name else None
-    stated = first(r"<licenses>\s*<license>\s*<name>([^<]{1,200})</name>")
-    body = re.sub(r"<parent>.*?</parent>", "", text[:65536], flags=re.S)
-    artifact, version = re.search(r"<artifactId>([\w.-]+)<", body), re.search(r"<version>([\w.-]+)<", body)
-    return Said("maven", artifact[1] if artifact else "", version[1] if version else "", named(stated))
+    return _pom(text[:65536], named(first(r"<licenses>\s*<license>\s*<name>([^<]{1,200})</name>")))
+
+
+def _pom(text: str, license: str | None) -> Said:
+    """A Maven project; its group and its version may be its parent's."""
+    before, _, rest = text.partition("<parent>")
+    parent, _, behind = rest.partition("</parent>")
+    own = INNER.split(before + behind, maxsplit=1)[0]
+
+    def first(tag: str, *places: str) -> str:
+        return next((found[1] for place in places if (found := re.search(rf"<{tag}>\s*([\w.-]{{1,200}})\s*<", place))), "")
+
+    group, artifact = first("groupId", own, parent), first("artifactId", own)
+    return Said("maven", f"{group}/{artifact}" if group and artifact else artifact, first("version", own, parent), license)
 
 
 def _purl(kind: str, name: str) -> str:

@@ -26,9 +26,11 @@ CHANGED = ((date(2011, 4, 8), "CC-BY-SA-2.5"), (date(2018, 5, 2), "CC-BY-SA-3.0"
 NOW = "CC-BY-SA-4.0"
 STATED = re.compile(r"CC BY-SA (\d\.\d)")
 HOST = re.compile(r"[\w-]+(?:\.[\w-]+)*\.(?:com|net|org)")
+HEADING = re.compile(r"^(#{1,4}) ")
 TAGS = re.compile(r"<([^<>]+)>|\|?([^|<>]+)\|?")
 MAX_BODY = 1 << 20
 COLUMNS = "id INTEGER, parent INTEGER, accepted INTEGER, score INTEGER, title TEXT, tags TEXT, day TEXT, author TEXT, license TEXT, body TEXT"
+ORPHANS = "SELECT id, parent FROM answer WHERE NOT EXISTS (SELECT 1 FROM question WHERE question.id = answer.parent) ORDER BY id"
 QUESTION, ANSWER = "1", "2"
 
 
@@ -44,11 +46,11 @@ def threads(file: IO[bytes], path: str, *, answers: int, license: str | None = N
         try:
             db.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; CREATE TABLE question ({COLUMNS}); CREATE TABLE answer ({COLUMNS});")
             yield from _spooled(db, file, name, site)
-            db.execute("CREATE INDEX below ON answer (parent, id)")
+            db.executescript("CREATE INDEX asked ON question (id); CREATE INDEX below ON answer (parent, id);")
             for row in db.execute("SELECT * FROM question ORDER BY id"):
                 yield _thread(db, row, site, answers, license)
-            for number, parent in db.execute("SELECT id, parent FROM answer WHERE parent NOT IN (SELECT id FROM question) ORDER BY id"):
-                yield Refused(_address(site, number, "a"), "no_question", f"question {parent} is not in the dump")
+            for number, parent in db.execute(ORPHANS):
+                yield Refused(_address(site, number or 0, "a"), "no_question", f"question {parent} is not in the dump")
         except sqlite3.OperationalError as error:            # the disk is full: the machine's, not the dump's
             raise OSError(errno.ENOSPC, f"{folder}: {error}") from None
         finally:
@@ -122,7 +124,18 @@ def html_text(body: str) -> str:
     page = f"<html><body>{body}</body></html>".encode()
     found = scan(page)
     said = render(found, page, np.ones(len(found.blocks), bool))
-    return re.sub(r"^(#{1,4}) ", r"##\1 ", said, flags=re.M) if "#" in said else said
+    return _lowered(said) if "#" in said else said
+
+
+def _lowered(said: str) -> str:
+    """Headings two steps lower. Code is left alone: a comment of a shell's is no heading."""
+    lines, fenced = said.split("\n"), False
+    for number, line in enumerate(lines):
+        if line.startswith("```"):
+            fenced = not fenced
+        elif not fenced:
+            lines[number] = HEADING.sub(r"##\1 ", line)
+    return "\n".join(lines)
 
 
 def _day(said: str) -> date | None:

@@ -21,7 +21,7 @@ from ingest.charset import decode
 XML = re.compile(r"\.xml(?:-p\d+p\d+)?(?:\.(?:gz|bz2|xz))?$")
 """Wikimedia numbers the parts of a dump behind the `.xml`: `pages-articles1.xml-p1p41242.bz2`."""
 OPENED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-MAX_LINE, MAX_FILE = 16 << 20, 64 << 20
+MAX_LINE, MAX_FILE = 16 << 20, 16 << 20
 HEAD = 65_536
 SHORT = 3
 """Words of an article's beginning that make a title where nothing better is found."""
@@ -30,14 +30,14 @@ ARTICLE = re.compile(r"^(?:[Tt]he|[Aa]n?) (?=[a-z])")
 NO_TITLES = ("This", "These", "There", "It", "They")
 
 
-@source(version=2)
+@source(version=3)
 def read(
     path: str, *, namespaces: list[int] | None = None, answers: int = 3, license: str | None = None, seconds: float = 10.0
 ) -> Iterator[dict[str, Any] | Refused]:
     """Yield the entries of a reference work.
 
-    `.xml`, also .gz, .bz2, .xz   a MediaWiki dump (pages of `namespaces`, articles alone without it), a Stack Exchange `Posts.xml` (questions with up to
-                                  `answers` answers), or the CWE catalogue
+    `.xml`, also .gz, .bz2, .xz   a MediaWiki dump (pages of `namespaces`, articles alone without it, at their last revision),
+                                  a Stack Exchange `Posts.xml` (questions with up to `answers` answers), or the CWE catalogue
     `.txt`                        an RFC, or articles one a line
     `.1` to `.9`, also .gz        a manual page
     `.index`                      a dictd dictionary, with the `.dict` or `.dict.dz` beside it, which is passed over itself

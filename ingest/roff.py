@@ -24,7 +24,7 @@ STRINGS = {"lq": "“", "rq": "”", "R": "®", "Tm": "™", "S": "", "Aq": "'",
 PLAIN = {"-": "-", "e": "\\", "\\": "\\", "~": " ", " ": " ", "0": " ", "t": "\t", "'": "´", "`": "`", ".": ".", "_": "_", "(": "("}
 ESCAPE = re.compile(
     r"\\(?:[\"#].*$|\((?P<two>..)|\[(?P<long>[^\]\s]{1,40})\]|\*(?:\((?P<string2>..)|\[(?P<stringlong>[^\]]{1,40})\]|(?P<string1>.))"
-    r"|[fFgkMmnVYO](?:\(..|\[[^\]]{0,40}\]|[+-]?.)|s(?:[+-]?\(\d\d|\[[^\]]{0,10}\]|[+-]?'\d+'|[+-]?\d)|[bDhHlLNoRSvwxXZA](?P<q>.)(?P<quoted>.*?)(?P=q)|(?P<one>.)|$)"
+    r"|[fFgkMmnVYO](?:\(..|\[[^\]]{0,40}\]|[+-]?.)|s(?:[+-]?\(\d\d|\[[^\]]{0,10}\]|[+-]?'\d+'|[+-]?\d)|[bDhHlLNoRSvwxXZA](?P<q>.)(?P<quoted>.{0,400}?)(?P=q)|(?P<one>.)|$)"
 )
 WORD = re.compile(r'"((?:[^"]|"")*)"?|(\S+)')
 MAX_LINES = 500_000
@@ -69,8 +69,12 @@ def requests(text: str) -> Iterator[tuple[str, str]]:
     skip_to, depth, met = "", 0, False
     lines = iter(text.split("\n")[:MAX_LINES])
     for line in lines:
-        while line.endswith("\\") and not line.endswith("\\\\"):
-            line = line[:-1] + next(lines, "")
+        if _goes_on(line):
+            parts = [line]
+            while _goes_on(parts[-1]):
+                parts[-1] = parts[-1][:-1]
+                parts.append(next(lines, ""))
+            line = "".join(parts)
         if skip_to:
             skip_to = "" if re.sub(r"^\.[ \t]+", ".", line).rstrip() == skip_to else skip_to
             continue
@@ -87,6 +91,11 @@ def requests(text: str) -> Iterator[tuple[str, str]]:
             continue
         if macro is not None:
             yield macro, rest
+
+
+def _goes_on(line: str) -> bool:
+    """Whether the next line is this one's end."""
+    return line.endswith("\\") and not line.endswith("\\\\")
 
 
 def _split(line: str) -> tuple[str | None, str]:

@@ -12,14 +12,15 @@ from catalog.stage import Refused
 
 SEPARATED = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 MAX_CELL, MAX_COLUMNS = 16 << 20, 10_000
-MAX_LINE = 64 << 20
+MAX_LINE, MAX_SIGNS = 16 << 20, 2_000_000
+"""Characters of a line, and separators in it: each cell is an object, and a reader makes all of a row before it can be looked at."""
 
 
 class _Lines:
     """The lines of a file, one that does not end in time cut off: a csv reader would take the rest of the file for one cell."""
 
-    def __init__(self, file: IO[str]) -> None:
-        self.file, self.size = file, 0
+    def __init__(self, file: IO[str], sign: str) -> None:
+        self.file, self.sign, self.size = file, sign, 0
 
     def __iter__(self) -> "_Lines":
         return self
@@ -29,6 +30,8 @@ class _Lines:
         self.size += len(line)
         if not line:
             raise StopIteration
+        if line.count(self.sign) > MAX_SIGNS:
+            raise csv.Error(f"a line over the limit of {MAX_SIGNS} cells")
         return line.replace("\0", "")
 
 
@@ -39,10 +42,11 @@ def rows_of(path: str) -> Iterator[tuple[int, int, Mapping[str, Any] | Refused]]
     """
     name, number = os.path.basename(path), 0
     with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as raw:
-        lines = _Lines(io.TextIOWrapper(cast(IO[bytes], raw), encoding="utf-8-sig", errors="replace", newline=""))
+        sign = "\t" if name.endswith((".tsv", ".tsv.gz")) else ","
+        lines = _Lines(io.TextIOWrapper(cast(IO[bytes], raw), encoding="utf-8-sig", errors="replace", newline=""), sign)
         before = csv.field_size_limit(MAX_CELL)
         try:
-            reader = csv.reader(lines, delimiter="\t" if ".tsv" in name else ",")
+            reader = csv.reader(lines, delimiter=sign)
             names = next(reader, [])
             while True:
                 number += 1

@@ -18,6 +18,8 @@ from ingest.shapes import COLUMNS, SHAPES, Unfit
 from ingest.template import Template, filled, parsed
 
 MAX_LINE = 64 << 20
+LONG_LINE, MAX_VALUES = 1 << 20, 4_000_000
+"""Bytes of a line above which the values in it are counted first: as objects they take up to a hundred bytes each."""
 BATCH = 256
 JSON_LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json.gz")
 
@@ -119,6 +121,8 @@ def _lines(path: str) -> Iterator[Numbered]:
 
 
 def _parsed(line: bytes, name: str, number: int) -> Mapping[str, Any] | Refused:
+    if len(line) > LONG_LINE and (values := sum(map(line.count, (b",", b"[", b"{")))) > MAX_VALUES:
+        return Refused(f"{name}#{number}", "too_large", f"line {number} holds about {values} values", number)
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -4,6 +4,7 @@ Left out: templates but those of TEMPLATES, references, files, categories, galle
 """
 
 import re
+from functools import partial
 from typing import Any
 
 import mwparserfromhell
@@ -11,8 +12,8 @@ from mwparserfromhell.nodes import Argument, Comment, ExternalLink, Heading, HTM
 from mwparserfromhell.wikicode import Wikicode
 
 MAX_TEXT = 4 << 20
-ITEM, LINE = "\x02", "\x03"
-"""A list's marker and a line break, in a text in the making: wikitext holds neither."""
+ITEM, LINE, GAP, INDENT = "\x02", "\x03", "\x04", "\x05"
+"""A list's marker, a line break, where something was left out, and what indents, in a text in the making: wikitext holds none of them."""
 LEFT_OUT = """
 ref references gallery timeline score imagemap templatestyles graph mapframe maplink section indicator categorytree inputbox
 """
@@ -20,10 +21,14 @@ GONE = frozenset(LEFT_OUT.split())
 BLOCKS = ("p", "div", "blockquote", "center", "poem", "section", "ul", "ol", "dl")
 SHOWN = """
 nowrap nobr small smaller big larger lang-en abbr abbrlink tooltip mvar math var em strong code tt kbd samp mono typo sic written angbr bracket resize
-center left right nowiki blockquote quote cquote quotation rquote plainlist flatlist term defn gloss val formatnum angle keypress key sfrac overline
-underline smallcaps sc sup sub nobold noitalics ship hms uss ss vanchor yesno font illm ill
+flag flagcountry flagu center left right nowiki blockquote quote cquote quotation rquote plainlist flatlist term defn gloss val formatnum angle keypress key
+sfrac overline underline smallcaps sc sup sub nobold noitalics ship hms uss ss vanchor yesno font illm ill
 """
-PHRASES = ("not a typo", "as written", "unbulleted list", "font color", "visible anchor", "annotated link", "interlanguage link", "proper name", "yes", "no")
+SECOND = frozenset(("l", "ll", "link", "m", "mention", "cog", "cognate", "ux", "uxi", "usex"))
+"""Templates whose second argument is text, behind a language: a wiktionary's words and examples."""
+LISTED = ("unbulleted list", "ubl", "hlist", "cslist", "enum")
+PHRASES = ("not a typo", "as written", "font color", "non-gloss definition", "n-g", "ng", "qualifier",
+    "visible anchor", "annotated link", "interlanguage link", "proper name", "yes", "no")
 FIRST = frozenset((*SHOWN.split(), *PHRASES))
 """Templates that show their first argument, more or less."""
 SIGNS = {
@@ -34,15 +39,18 @@ SIGNS = {
     "c.": "c.", "br": "\n", "clear": "", "-": "", "pagename": "", "i": "",
 }  # fmt: skip
 LANG = re.compile(r"lang(?:-[a-z-]+)?$|transl(?:iteration)?$|transl$|native name$|zh$|lang-\w+$")
-JOINS = {"frac": "/", "sfrac": "/", "fraction": "/", "convert": " ", "cvt": " ", "ratio": ":", "start date": "-", "birth date": "-", "date": "-", "e": "×10^"}
+JOINS = {"frac": "/", "sfrac": "/", "fraction": "/", "convert": " ", "cvt": " ", "ratio": ":", "start date": "-", "birth date": "-", "date": "-", "e": "×10^",
+    "sortname": " "}
 BARE = re.compile(r"^[a-z]{2,3}(?:-[a-z]+)*:")
 BLANK = re.compile(r"[ \t\xa0]+")
-EMPTY = re.compile(r"[ \t]?\([ \t]*[;,]*[ \t]*\)")
+TERM = re.compile(r"[ \t]{0,9}\x05[ \t]{0,9}")
+EMPTY = ((re.compile(r"[ \t]?\(([ \t;,\x04]*)\)"), ""), (re.compile(r"\(([ \t;,\x04]+)"), "("), (re.compile(r"([ \t;,\x04]{1,40})\)"), ")"))
+"""Brackets and what is left of them, where something in them was left out."""
 
 
 def convert(payload: bytes, *, cut: list[str]) -> dict[str, Any]:
     """Return {"text"} for a page's wikitext in UTF-8. `cut` are the prefixes of links that are left out, such as `File`, in the wiki's language."""
-    source = payload.decode("utf-8", "replace")[:MAX_TEXT].translate({ord(ITEM): None, ord(LINE): None})
+    source = payload.decode("utf-8", "replace")[:MAX_TEXT].translate(dict.fromkeys(map(ord, (ITEM, LINE, GAP, INDENT))))
     source = re.sub(r"__[A-Z]{3,20}__", "", source)
     prefixes = frozenset(name.lower() for name in cut)
     return {"text": _finish(_said(mwparserfromhell.parse(source, skip_style_tags=False), prefixes))}
@@ -54,7 +62,7 @@ def _said(code: Wikicode | None, cut: frozenset[str]) -> str:
 
 def _node(node: Any, cut: frozenset[str]) -> str:
     if isinstance(node, Text):
-        return str(node.value)
+        return str(node.value).replace("'''", "").replace("''", "")  # what of them is no pair
     if isinstance(node, Comment):
         return ""
     if isinstance(node, Heading):
@@ -76,7 +84,7 @@ def _link(node: Wikilink, cut: frozenset[str]) -> str:
     title = str(node.title).strip()
     prefix = title.partition(":")[0].strip().lower()
     if ":" in title and prefix in cut:
-        return ""
+        return GAP
     if node.text is not None:
         return _said(node.text, cut)
     return "" if BARE.match(title) else _said(node.title, cut).lstrip(":").partition("#")[0]
@@ -92,27 +100,33 @@ def _template(node: Template, cut: frozenset[str]) -> str:
     given = [_said(one.value, cut).strip() for one in node.params if not one.showkey]
     given = given or [_said(one.value, cut).strip() for one in node.params if str(one.name).strip() in ("1", "2", "text")]
     if not given:
-        return ""
+        return name.capitalize() if name in ("yes", "no") else GAP
     if LANG.match(name):
         return given[0] if name.startswith("lang-") or len(given) == 1 else given[1] if name == "lang" else given[-1]
+    if name in LISTED:
+        return ", ".join(filter(None, given))
+    if name in SECOND:
+        return given[1] if len(given) > 1 else GAP
     if name in ("circa", "c", "ca"):
         return f"c. {given[0]}"
     if name in ("as of", "since"):
         return f"{name.capitalize()} {' '.join(given[:3])}"
+    if name.endswith(" of") and len(given) > 1:              # a wiktionary's `plural of`, which is all that an entry says
+        return f"{name} {given[1]}"
     if name in JOINS:
         most = 2 if name in ("convert", "cvt", "frac", "sfrac") else 3
         if name in ("convert", "cvt") and len(given) > 3 and given[1] in ("to", "-", "–", "and", "by", "x"):
             return " ".join(given[:4])
         return JOINS[name].join(given[:most])
-    return given[0] if name in FIRST else ""
+    return given[0] if name in FIRST else GAP
 
 
 def _tag(node: Tag, cut: frozenset[str]) -> str:
     name = _flat(str(node.tag)).lower()
     if node.wiki_markup in ("*", "#", ":", ";"):
-        return ITEM if node.wiki_markup in ("*", "#") else ""
+        return ITEM if node.wiki_markup in ("*", "#") else INDENT
     if name in GONE:
-        return ""
+        return GAP
     if name == "table":
         return f"\n\n{_table(node, cut)}\n\n"
     if name in ("br", "hr"):
@@ -120,9 +134,11 @@ def _tag(node: Tag, cut: frozenset[str]) -> str:
     if name in ("math", "chem", "ce"):
         return f"${_flat(str(node.contents))}$"
     if name in ("nowiki", "pre", "syntaxhighlight", "source"):
-        inner = str(node.contents)
-        return inner if name == "nowiki" else f"\n\n```\n{inner.strip(chr(10))}\n```\n\n"
+        inner = "".join(str(one.normalize()) if isinstance(one, HTMLEntity) and name in ("nowiki", "pre") else str(one) for one in _nodes(node))
+        return inner if name == "nowiki" or node.has("inline") else f"\n\n```\n{inner.strip(chr(10))}\n```\n\n"
     inner = _said(node.contents, cut)
+    if name == "poem":
+        inner = inner.strip().replace("\n", LINE)
     if name == "li":
         return f"\n{ITEM}{inner}"
     return f"\n\n{inner}\n\n" if name in BLOCKS else inner
@@ -147,12 +163,19 @@ def _nodes(node: Tag) -> list[Any]:
 
 
 def _flat(said: str) -> str:
-    return " ".join(said.replace(LINE, " ").replace(ITEM, " ").split())
+    return " ".join(said.replace(LINE, " ").replace(ITEM, " ").replace(INDENT, " ").split())
+
+
+def _emptied(rest: str, found: re.Match[str]) -> str:
+    """What stays of brackets: `rest` where something was left out of them."""
+    return rest if GAP in found[1] else found[0]
 
 
 def _finish(text: str) -> str:
     """Lines that follow each other as one paragraph, markers as items, and no heading over nothing."""
-    text = EMPTY.sub("", text.replace("'''", "").replace("''", ""))
+    for pattern, rest in EMPTY if GAP in text else ():
+        text = pattern.sub(partial(_emptied, rest), text)
+    text = text.replace(GAP, "")
     blocks: list[str] = []
     fenced = plain = False
     for line in text.split("\n"):
@@ -162,11 +185,12 @@ def _finish(text: str) -> str:
             continue
         plain = plain and bool(line.strip())
         for number, piece in enumerate(line.split(LINE)):
-            marks = len(piece) - len(piece.lstrip(ITEM))
-            said = BLANK.sub(" ", piece.replace(ITEM, "")).strip()
+            bare = piece.lstrip(ITEM + INDENT)
+            marks = piece[: len(piece) - len(bare)].count(ITEM)
+            said = BLANK.sub(" ", TERM.sub(": ", bare.replace(ITEM, ""))).strip()
             if not said.strip("|- "):
                 continue
-            follows, plain = plain and not number, not marks and not said.startswith(("|", "#"))
+            follows, plain = plain and not number and bare == piece, not marks and not said.startswith(("|", "#"))
             if plain and follows:
                 blocks[-1] += f" {said}"
             else:

@@ -95,6 +95,28 @@ def test_what_the_index_has_not_is_one_line(tmp_path: Path, index: str, asked: s
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_pip_s_find_links_count_too(tmp_path: Path, index: str) -> None:
+    """Without any index: how a machine without a network is set up. Of several places the first that has the version is taken."""
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels" / "Weir_Tools-1.2.tar.gz").write_bytes(archive())
+    (tmp_path / "wheels" / "weir_toolsmith-1.2.tar.gz").write_bytes(b"another")
+    (path,) = fetch_packages(["weir-tools==1.2"], tmp_path / "p", Places((), (str(tmp_path / "wheels"),)))
+    assert path.name == "Weir_Tools-1.2.tar.gz" and path.read_bytes() == archive()
+    (tmp_path / "wheels" / "Weir_Tools-1.2.tar.gz").rename(tmp_path / "wheels" / "weir_tools-0.9.tar.gz")
+    (path,) = fetch_packages(["weir-tools==1.2"], tmp_path / "p", Places((f"{index}/json",), (str(tmp_path / "wheels"), str(tmp_path / "none"))))
+    assert path.name == "weir_tools-1.2.tar.gz" and path.read_bytes() == FILES[path.name]
+    with pytest.raises(SetupError, match="has no version 7"):
+        fetch_packages(["weir-tools==7"], tmp_path / "p", Places((), (str(tmp_path / "wheels"),)))
+
+
+@pytest.mark.parametrize("body", ['{"files": ["a"]}', '{"files": 3}', '{"files": [{"filename": "weir_tools-1.2.tar.gz"}]}', '{"meta', "{}", "\0"])
+def test_an_index_that_is_none_is_one_line(tmp_path: Path, body: str) -> None:
+    (tmp_path / "weir-tools").mkdir()
+    (tmp_path / "weir-tools" / "index.html").write_text(body)
+    with pytest.raises(SetupError, match="fetch: weir-tools: "):
+        fetch_packages(["weir-tools==1.2"], tmp_path / "p", Places((tmp_path.as_uri(),)))
+
+
 @pytest.mark.parametrize("asked", ["requests", "requests>=2", "../x==1", "a==1/2", ""])
 def test_a_version_must_be_named(tmp_path: Path, asked: str) -> None:
     with pytest.raises(InputError, match="is not name==version"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import ingest.checkout
 from catalog.stage import Refused
 from ingest.checkout import purl
 from ingest.code import read
@@ -66,6 +67,22 @@ def test_nothing_that_a_repository_names_is_run(repository: Path, tmp_path: Path
     assert not trap.exists()
 
 
+def test_what_a_partial_clone_lacks_is_not_fetched(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing object would be asked for by a command of the repository's own, where git is older than GIT_NO_LAZY_FETCH."""
+    trap = tmp_path / "ran"
+    git(repository, "remote", "set-url", "origin", f"ext::sh -c touch% {trap}")
+    for name, said in (("core.repositoryformatversion", "1"), ("extensions.partialClone", "origin"), ("remote.origin.promisor", "true"),
+        ("protocol.ext.allow", "always"), ("protocol.allow", "always")):
+        git(repository, "config", name, said)
+    branch = git(repository, "symbolic-ref", "HEAD")
+    (repository / ".git" / branch).write_text("1" * 40 + "\n")
+    trap.unlink(missing_ok=True)
+    monkeypatch.delitem(ingest.checkout.ENVIRONMENT, "GIT_NO_LAZY_FETCH")
+    assert sum(isinstance(row, dict) for row in read(str(repository))) == 2
+    ingest.checkout._git(str(repository), "cat-file", "-e", "1" * 40)
+    assert not trap.exists()
+
+
 def test_where_git_cannot_say_all_but_its_own_is_read(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (repository / ".git" / "index").write_bytes(b"broken")
     rows = list(read(str(repository)))
@@ -73,6 +90,7 @@ def test_where_git_cannot_say_all_but_its_own_is_read(repository: Path, monkeypa
     (told,) = [row for row in rows if isinstance(row, Refused) and row.reason == "git_failed"]
     assert told.error.startswith("read without git: ")
     monkeypatch.setattr("ingest.checkout.ENVIRONMENT", {"PATH": "/nonexistent"})
+    monkeypatch.setenv("PATH", "/nonexistent")
     assert any(isinstance(row, Refused) and "no git on PATH" in row.error for row in read(str(repository)))
 
 

@@ -6,6 +6,7 @@ import io
 import lzma
 import os
 import tarfile
+import time
 import tracemalloc
 import zipfile
 from collections import Counter
@@ -19,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ingest.archives
+import ingest.code
 from catalog.errors import InputError
 from catalog.stage import Bound, Refused
 from ingest.archives import members
@@ -29,6 +31,9 @@ from ingest.packages import package
 
 APACHE = "Apache License\nVersion 2.0, January 2004\n" + "Terms and conditions. " * 40
 MIT = "MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy of this software"
+POM = """<project><parent><groupId>org.canal</groupId><artifactId>all</artifactId><version>7</version></parent><artifactId>weir</artifactId>
+<licenses><license><name>Apache 2.0</name></license></licenses>
+<dependencies><dependency><groupId>junit</groupId><artifactId>junit</artifactId><version>4.12</version></dependency></dependencies></project>"""
 CODE = "def open_gate(level: int) -> bool:\n    return level == 0\n"
 TREE = {
     "PKG-INFO": "Metadata-Version: 2.1\nName: Weir_Tools\nVersion: 1.2.0\nLicense: BSD\n\nA description. Version: 9\n",
@@ -83,11 +88,12 @@ def test_a_folder_and_a_zip_give_the_same(tmp_path: Path) -> None:
             (folder / name).write_text(content)
             archive.writestr(f"weir_tools-1.2.0/{name}", content)
     (folder / "src" / "link.py").symlink_to("/etc/passwd")
+    (folder / "src" / "away").symlink_to("/etc")
     from_folder, refused = told(str(folder))
     from_zip, _ = told(str(tmp_path / "weir_tools-1.2.0.zip"))
     assert from_folder == {name: from_zip[name] for name in from_folder}
     assert set(from_zip) == set(from_folder)
-    assert refused["src/link.py"] == "not_a_file"
+    assert refused["src/link.py"] == refused["src/away"] == "not_a_file"
     assert told(str(folder / "src" / "gate.py"))[0]["gate.py"]["text"] == CODE
     assert told(str(folder / "src" / "gate.py"))[0]["gate.py"]["facts"]["position"] is None
 
@@ -97,6 +103,8 @@ def test_a_folder_and_a_zip_give_the_same(tmp_path: Path) -> None:
     ("pyproject.toml", '[project]\nname = "weir"\ndynamic = ["version"]\nlicense = {text = "Apache 2.0"}', "pkg:pypi/weir@3.1", "Apache-2.0"),
     ("package.json", '{"name": "@canal/weir", "version": "4.0.0", "license": "ISC"}', "pkg:npm/%40canal/weir@4.0.0", "ISC"),
     ("Cargo.toml", '[package]\nname = "weir"\nversion = "0.1.0"\nlicense = "MIT OR Apache-2.0"', "pkg:cargo/weir@0.1.0", "MIT OR Apache-2.0"),
+    ("Cargo.toml", '[workspace]\nmembers = ["a"]\n[workspace.package]\nversion = "0.2.0"\nlicense = "MIT"', "pkg:generic/weir@3.1", "MIT"),
+    ("pom.xml", POM, "pkg:maven/org.canal/weir@7", "Apache-2.0"),
     ("pyproject.toml", "not = [toml", "pkg:generic/weir@3.1", None),
     ("setup.cfg", "", "pkg:generic/weir@3.1", None),
 ])
@@ -206,6 +214,95 @@ def test_texts_and_scripts_are_read_too(tmp_path: Path) -> None:
     assert read_files["bin/open"]["content_type"] == "text/x-python"
     with pytest.raises(InputError, match="did you mean 'markdown'"):
         told(path, also=["markdwon"])
+
+
+def test_other_registries_files_are_archives(tmp_path: Path) -> None:
+    manifest = '[package]\nname = "weir"\nversion = "0.1.0"\nlicense = "MIT"'
+    for name, mode in (("weir-0.1.0.crate", "w:gz"), ("weir-0.1.0.tbz2", "w:bz2"), ("weir-0.1.0.txz", "w:xz")):
+        read_files, _ = told(tar(tmp_path / name, {"Cargo.toml": manifest, "src/lib.rs": "fn open() {}\n"}, "weir-0.1.0/", mode))
+        assert [(row["uri"], row["license"]) for row in read_files.values()] == [("pkg:cargo/weir@0.1.0#src/lib.rs", "MIT")]
+
+
+def test_the_word_of_what_is_vendored_is_not_the_whole_package_s(tmp_path: Path) -> None:
+    """A package that brings others with their metadata along, as setuptools does, keeps its own licence; so does one that repeats itself in src/."""
+    files = {
+        "a-1.0.dist-info/METADATA": "Name: a\nVersion: 1.0\nLicense-Expression: MIT\n", "a-1.0.dist-info/licenses/LICENSE": MIT, "a/x.py": CODE,
+        "a/_vendor/b-2.0.dist-info/METADATA": "Name: b\nVersion: 2.0\nLicense: Apache 2.0\n", "a/_vendor/b-2.0.dist-info/LICENSE": APACHE,
+        "a/_vendor/b/y.py": CODE,
+    }  # fmt: skip
+    read_files, _ = told(tar(tmp_path / "a-1.0.tar.gz", files))
+    assert {name: row["license"] for name, row in read_files.items()} == {"a/x.py": "MIT", "a/_vendor/b/y.py": "Apache-2.0"}
+    said = "Name: Weir\nVersion: 1.0\nLicense: BSD\n"
+    files = {"PKG-INFO": said, "src/weir.egg-info/PKG-INFO": said, "LICENSE": MIT, "src/a.py": CODE}
+    read_files, _ = told(tar(tmp_path / "weir-1.0.tar.gz", files, "weir-1.0/"))
+    assert read_files["src/a.py"]["license"] == "MIT"
+
+
+def test_metadata_written_on_windows(tmp_path: Path) -> None:
+    said = "Metadata-Version: 2.1\r\nName: weir\r\nVersion: 1.0\r\nLicense: MIT\r\n\r\nIts history:\r\nVersion: 0.9\r\n"
+    read_files, _ = told(tar(tmp_path / "weir-1.0.tar.gz", {"PKG-INFO": said, "a.py": CODE}, "weir-1.0/"))
+    assert (read_files["a.py"]["uri"], read_files["a.py"]["license"]) == ("pkg:pypi/weir@1.0#a.py", "MIT")
+
+
+@pytest.mark.parametrize(("data", "text"), [
+    ("\ufeff-- Schleuse: öffnen\r\nSELECT 1;\r\n".encode("utf-16-le"), "-- Schleuse: öffnen\nSELECT 1;\n"),
+    (b"-- old\rSELECT 1;\rSELECT 2;\r", "-- old\nSELECT 1;\nSELECT 2;\n"),
+    ("# -*- coding: koi8-r -*-\n# шлюз\n".encode("koi8-r"), "# -*- coding: koi8-r -*-\n# шлюз\n"),
+])
+def test_any_encoding_and_any_line_ends(tmp_path: Path, data: bytes, text: str) -> None:
+    (tmp_path / "a.sql").write_bytes(data)
+    assert told(str(tmp_path / "a.sql"))[0]["a.sql"]["text"] == text
+
+
+def test_a_script_that_a_build_fills_in(tmp_path: Path) -> None:
+    read_files, refused = told(tar(tmp_path / "weir-1.0.tar.gz", {"weir.in": "#!/bin/sh\nexec @bin@/weir\n", "config.h.in": "#undef X\n"}, "weir-1.0/"))
+    assert (read_files["weir.in"]["content_type"], refused) == ("text/x-sh", {"config.h.in": "not_code"})
+
+
+def test_a_path_of_a_megabyte_is_refused(tmp_path: Path) -> None:
+    """Each folder of it would be looked at, from each of its ends."""
+    files = {"ok.py": CODE, "a/" * 200_000 + "x.py": CODE, "a" * 5000 + ".py": CODE, "b/" * 99 + "c.py": CODE}
+    read_files, refused = told(tar(tmp_path / "deep.tar.gz", files))
+    assert (len(read_files), list(refused.values())) == (2, ["unsafe_path", "unsafe_path"])
+
+
+def test_a_zip_with_an_endless_table_of_contents_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for number in range(2000):
+            archive.writestr(f"{number}.py", b"")
+    assert len(told(str(tmp_path / "a.zip"))[1]) == 2000
+    monkeypatch.setattr(ingest.archives._Tabled, "most", 64_000)
+    assert told(str(tmp_path / "a.zip")) == ({}, {"": "too_large"})
+
+
+def test_a_tree_of_licences_and_imports_needs_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = [os.urandom(500_000).hex() for _ in range(2)]
+    files = {f"{number}/LICENSE": noise[number % 2] for number in range(90)} | {f"{number}.py": "import a\n" * 7000 for number in range(90)}
+    path = tar(tmp_path / "a.tar", files | {"a.py": CODE}, mode="w")
+    monkeypatch.setattr(ingest.code, "MAX_TOLD_CHARS", 4 << 20)
+    monkeypatch.setattr(ingest.code, "MAX_MENTIONS", 10_000)
+    tracemalloc.start()
+    read_files, _ = told(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len({row["facts"]["position"] for row in read_files.values()}) == 91 and peak < 30 << 20
+
+
+HOSTILE = {
+    "DESCRIPTION": "Package: a\nLicense: a" + " " * 60_000 + "b\n", "pom.xml": "<parent>" * 8000, "a.py": "from " + "." * 65_000,
+    "b.py": "from " + "a." * 32_000, "c.d": "a.o " * 8000, "d.rs": "use crate::{" * 5000, "e.go": '"' * 60_000, "f.php": "use " + "\\a" * 30_000,
+    "g.h": "namespace a " * 2700, "h.pl": "a(" * 16_000, "i.cls": "public a " * 3600, "j.java": "import " + "a." * 30_000,
+    "k.js": "from './" + "a" * 60_000, "PKG-INFO": "Name: " + "-" * 60_000 + "\n" + "License: " + "v. " * 300, "setup.cfg": "name" + " " * 60_000,
+    "a.gemspec": ".name" + " " * 60_000, "LICENSE": "gnu general public license version 2 " * 3000, "l.c": "/*" + "*/ " * 1300,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_take_no_time(tmp_path: Path, name: str) -> None:
+    path = tar(tmp_path / "a.tar", {name: HOSTILE[name], "z.py": CODE}, mode="w")
+    start = time.process_time()
+    assert "z.py" in told(path)[0]
+    assert time.process_time() - start < 3
 
 
 METADATA = ("PKG-INFO", "pyproject.toml", "package.json", "Cargo.toml", "META.json", "composer.json", "DESCRIPTION", "x.gemspec", "pom.xml", "setup.cfg",

@@ -3,6 +3,8 @@
 import bz2
 import gzip
 import lzma
+import resource
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from catalog.stage import Refused
 from ingest import wikitext
 from ingest.man import manual
+from ingest.questions import html_text
 from ingest.reference import read
 from ingest.rfc import memo
 
@@ -199,6 +202,51 @@ def test_a_wiki_that_means_harm(tmp_path: Path) -> None:
     assert Counter(found(tmp_path / "w.xml.gz")[1]).keys() <= {"not_xml", "corrupt_archive"}
 
 
+def test_a_wiki_of_whole_histories(tmp_path: Path) -> None:
+    """The last revision of a page is its text, and those before it are let go of."""
+    old = "<revision><id>1</id><timestamp>2004-02-03T04:05:06Z</timestamp><contributor><ip>x</ip></contributor><text>Old.</text></revision>"
+    new = "<revision><timestamp>2024-02-03T04:05:06Z</timestamp><text>New.</text></revision>"
+    page = f"<page><title>Lock</title><ns>0</ns><id>12</id>{old * 30_000}{new}</page>"
+    (tmp_path / "history.xml").write_text(WIKI % (page + PAGE % ("Gate", 0, 13, "", "A gate.")))
+    rows, refused = found(tmp_path / "history.xml")
+    assert [(row["text"], row["date"]) for row in rows] == [("# Lock\n\nNew.", date(2024, 2, 3)), ("# Gate\n\nA gate.", date(2024, 2, 3))] and not refused
+
+
+@pytest.mark.parametrize(("base", "license"), [("https://de.wikipedia.org/wiki/A", "CC-BY-SA-4.0"), ("https://en.wikinews.org/wiki/A", None),
+    ("https://notwikipedia.org/wiki/A", None)])
+def test_whose_licence_is_known(tmp_path: Path, base: str, license: str | None) -> None:
+    (tmp_path / "w.xml").write_text(WIKI.replace("https://en.wikipedia.org/wiki/Main_Page", base) % (PAGE % ("Lock", 0, 12, "", "A lock.")))
+    assert found(tmp_path / "w.xml")[0][0]["license"] == license
+
+
+@pytest.mark.parametrize(("source", "text"), [
+    ("<syntaxhighlight lang=\"py\">\nx = ''\ny = f()\n'''doc'''\n</syntaxhighlight>", "```\nx = ''\ny = f()\n'''doc'''\n```"),
+    ("Call <code>open()</code> or printf() once.", "Call open() or printf() once."),
+    ("Use <syntaxhighlight lang=\"c\" inline>x = f()</syntaxhighlight> here.", "Use x = f() here."),
+    ("<pre>\na &lt; b &amp;&amp; f()\n</pre>", "```\na < b && f()\n```"), ("A <nowiki>''raw'' &lt;b&gt;</nowiki> b.", "A ''raw'' <b> b."),
+    ("The lock ({{IPA|x}}; {{lang-nl|sluis}}) is.", "The lock (sluis) is."), ("The lock ({{IPA|x}}, {{audio|y}}) is.", "The lock is."),
+    ("The lock (sluis; {{IPA|x}}) is (old).", "The lock (sluis) is (old)."), ("An ''odd' quote'''.", "An odd' quote'."),
+    ("; Weir : a dam\n: as said\nof old\n* a\n*: b", "Weir: a dam\n\nas said of old\n\n- a\n- b"),
+    ("# {{lb|en|x}} To open {{l|en|gate}}.\n# {{plural of|en|weir}}\n#: {{ux|en|It '''opens'''.}}",
+    "- To open gate.\n- plural of weir\n- It opens."),
+    ("{{ubl|a|b|c}} {{yes}}", "a, b, c Yes"), ("<poem>\nOne line,\nand two.\n</poem>", "One line,\n\nand two."),
+    ("{|\n| {{flag|France}} || {{sortname|Ann|Lock}}\n|}", "| France | Ann Lock |"),
+])
+def test_code_and_what_is_left_out(source: str, text: str) -> None:
+    assert wikitext.convert(source.encode(), cut=["File"])["text"] == text
+
+
+def test_code_in_an_answer_is_as_it_was() -> None:
+    said = html_text("<h1>Why</h1><pre><code># a comment\nx = 1\n## two\n</code></pre><h2>So</h2><p># no heading</p>")
+    assert said == "### Why\n```\n# a comment\nx = 1\n## two\n```\n#### So\n### no heading"
+
+
+def test_posts_without_numbers_are_counted(tmp_path: Path) -> None:
+    rows = '<row PostTypeId="1" Body="Why?"/><row Id="5" PostTypeId="2" ParentId="9" Body="x"/><row Id="6" PostTypeId="2" Body="x"/>'
+    (tmp_path / "Posts.xml").write_text(f"<posts>{rows}</posts>")
+    assert Counter(found(tmp_path / "Posts.xml")[1]) == {"no_answer": 1, "no_question": 2}
+
+
 def test_questions(tmp_path: Path) -> None:
     folder = tmp_path / "cooking.stackexchange.com"
     folder.mkdir()
@@ -264,6 +312,51 @@ def test_dictionaries(tmp_path: Path) -> None:
         ["apparatus", "bad_entry"])
 
 
+def test_tables_of_manual_pages(tmp_path: Path) -> None:
+    table = """.TH A 1
+.SH T
+.TS
+allbox tab(:);
+lB lB
+l l.
+Name:Use
+\\fBup\\fR:opens the gate.
+T{
+a long
+cell
+T}:as it stands.
+_
+.T&
+l s
+l.
+closes it all.
+.TE
+Behind.
+"""
+    (tmp_path / "a.1").write_text(table.replace("\\\\", "\\"))
+    ((row,), _) = found(tmp_path / "a.1")
+    lines = ["| Name | Use |", "| up | opens the gate. |", "| a long cell | as it stands. |", "| closes it all. |", "\nBehind."]
+    assert row["text"] == "# a(1)\n\n## T\n\n" + "\n".join(lines)
+
+
+def test_entries_that_lie_in_each_other_are_refused(tmp_path: Path) -> None:
+    """A packed dictionary is read again from its start for each step back, and each such entry would be written."""
+    (tmp_path / "d.index").write_text("a\tA\tK\nb\tB\tK\nc\tK\tE\nsame\tK\tE\nfar\t////////\tB\n")
+    (tmp_path / "d.dict.dz").write_bytes(gzip.compress(b"an entry. sluice"))
+    rows, refused = found(tmp_path / "d.index")
+    assert ([row["title"] for row in rows], refused) == (["a", "c"], ["bad_entry", "bad_entry"])
+
+
+def test_xml_that_is_no_catalogue_needs_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "x.xml.gz").write_bytes(gzip.compress(b"<a>" + b"<b/>" * 4_000_000 + b"</a>"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert found(tmp_path / "x.xml.gz") == ([], ["too_many_elements"])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
+    whole = "<Weakness_Catalog>" + "<Weakness ID='1' Name='a'><Description>b</Description></Weakness>" * 60_000 + "</Weakness_Catalog>"
+    (tmp_path / "x.xml").write_text(whole)
+    assert len(found(tmp_path / "x.xml")[0]) == 60_000
+
+
 FILES = {"a.xml": (WIKI % (PAGE % ("Lock", 0, 12, "", escaped(SOURCE)))).encode(), "Posts.xml": POSTS.encode(), "rfc1.txt": RFC.encode(), "a.1": MAN.encode(),
     "b.8": MDOC.encode(), "data.noun": b"00001740 03 n 01 a 0 000 | b"}
 
@@ -299,11 +392,21 @@ def test_any_macros_are_a_page(pieces: list[str]) -> None:
 
 
 @pytest.mark.parametrize("line", ["\\" * 50_000, "\\h'" * 30_000, '.B "' + '"' * 50_000, ".if n " * 20_000, ".It Op " * 10_000, "\\*[" * 30_000,
-    ".ie n .el " * 9000, "a" * 200_000, ". " * 60_000])
+    ".ie n .el " * 9000, "a" * 200_000, ". " * 60_000, "aaaaaaaaaaaaaaa\\\n" * 200_000,
+    "".join(f"\\h{chr(0x4E00 + number)}" for number in range(20_000)), ".TS\nl.\n" + "a\t" * 60_000, ".TS\ntab(" * 9000, ".Op " + "( " * 30_000])
 def test_hostile_lines_take_no_time(line: str) -> None:
+    start = time.process_time()
     manual(f".TH A 1\n{line}\n", "a.1")
     manual(f".Dd x\n{line}\n", "a.1")
     memo(f"{RFC}\n{line}\n{line.replace(' ', '')}", "rfc1")
+    assert time.process_time() - start < 6
+
+
+def test_a_hostile_synset_takes_no_time(tmp_path: Path) -> None:
+    (tmp_path / "data.noun").write_text("00001740 03 n 02 a 0" + " 000" * 200_000 + "\n")
+    start = time.process_time()
+    assert found(tmp_path / "data.noun") == ([], ["bad_entry"])
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("root", [WIKI % "".join(PAGE % (f"P{i}", 0, i, "", f"text {i} {i**9}") for i in range(3000)),

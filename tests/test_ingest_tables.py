@@ -4,6 +4,7 @@ import gzip
 import json
 import struct
 import time
+import tracemalloc
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -227,6 +228,26 @@ def test_separated_values(tmp_path: Path, end: str) -> None:
     assert [(row["title"], row["text"], row["offset"]) if isinstance(row, dict) else row.reason for row in found] == [
         ('A "lock"', "two\nlines", 1), "no_text", "bad_row", ("D", "last", 4),
     ]  # fmt: skip
+
+
+def test_a_line_of_millions_of_values_is_refused(tmp_path: Path) -> None:
+    """Each would be an object of Python's: 64 MB of empty lists are two gigabytes."""
+    (tmp_path / "t.jsonl").write_bytes(b'{"text": "a", "b": [' + b"[]," * 2_500_000 + b"0]}\n" + json.dumps({"text": "word, " * 300_000}).encode() + b"\n")
+    tracemalloc.start()
+    found = list(read(str(tmp_path / "t.jsonl")))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [row.reason if isinstance(row, Refused) else row["offset"] for row in found] == ["too_large", 2] and peak < 64 << 20
+
+
+def test_a_row_of_millions_of_cells_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv.csv").write_bytes(b"text,b\none,1\n" + b"," * 40_000_000 + b"\nlast,2\n")
+    tracemalloc.start()
+    found = list(read(str(tmp_path / "t.tsv.csv")))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [row["text"] for row in found if isinstance(row, dict)] == ["one", "last"] and peak < 120 << 20
+    assert {row.reason for row in found if isinstance(row, Refused)} == {"too_large"}
 
 
 @given(st.binary(max_size=400))
