@@ -121,7 +121,7 @@ def test_raised_and_lowered_figures_in_a_pdf(tmp_path: Path) -> None:
 def test_a_bracket_makes_no_heading(tmp_path: Path) -> None:
     prose = lines(30, 1, width=60)
     prose[6] = f"({prose[6]}) and so on"
-    text = paper(tmp_path / "a.pdf", pdf([column(60, 740, prose)], low=True))["text"]
+    text = paper(tmp_path / "a.pdf", pdf([column(60, 740, prose, size=12, leading=14)], low=True))["text"]
     assert "#" not in text and text.count("\n\n") == 7
 
 

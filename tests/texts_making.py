@@ -44,7 +44,7 @@ def pdf(pages: Sequence[Sequence[Put]], *, outline: Sequence[tuple[str, int, flo
     letters = b" 192 " + b" ".join(b"/afii%d" % (57664 + i) for i in range(27)) if hebrew else b""
     encoding = b"/Encoding << /Type /Encoding /BaseEncoding /WinAnsiEncoding /Differences [1 /fi /fl%s] >>" % letters
     catalogue, tree = add(b""), add(b"")
-    box = b"/Type /FontDescriptor /FontName /Low /Flags 32 /Ascent 694 /Descent -194 /CapHeight 683 /ItalicAngle 0 /StemV 80 /FontBBox [0 -194 1000 694]"
+    box = b"/Type /FontDescriptor /FontName /Low /Flags 32 /Ascent 720 /Descent -123 /CapHeight 683 /ItalicAngle 0 /StemV 80 /FontBBox [0 -123 1000 720]"
     described = b"/FontDescriptor << %s >> /FirstChar 0 /LastChar 255 /Widths [%s]" % (box, b" 500" * 256)
     plain = add(b"<< /Type /Font /Subtype /Type1 /BaseFont %s %s >>" % (b"/Low " + described if low else b"/Helvetica", encoding))
     bold = add(b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold %s >>" % encoding)
