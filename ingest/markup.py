@@ -90,7 +90,11 @@ class Draft:
             self._add("\n".join([fence, *(line.rstrip() for line in text.strip("\n").split("\n")), fence]))
 
     def table(self, rows: Sequence[Sequence[str]], *, titled: bool) -> None:
-        """Add a table, a row a line; a line stands under the first where that has its titles."""
+        """Add a table, a row a line; a line stands under the first where that has its titles. Of one of pictures alone the places stay."""
+        said = "".join(cell for row in rows for cell in row)
+        if not said.strip(PLACE + BREAK + " \n\t\xa0"):
+            self._hold(PLACE * said.count(PLACE))
+            return
         lines = ["| " + " | ".join(flat(cell.replace(BREAK, " ")).replace("|", "\\|") for cell in row) + " |" for row in rows]
         self._add("\n".join([*lines[:1], *(["|" + "---|" * len(rows[0])] if titled else []), *lines[1:]]))
 

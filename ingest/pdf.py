@@ -175,6 +175,7 @@ def _runs(text: Any, box: tuple[float, float, float, float]) -> tuple[list[tuple
             if _goes_on(run, char, place):
                 run.text += char
                 run.left, run.right = min(run.left, place.left), max(run.right, place.right)
+                run.bottom, run.top = max(run.bottom, place.bottom), min(run.top, place.top)   # a bracket's box is higher than its type
                 continue
         turns = raw.FPDFText_GetCharAngle(text.raw, i) / (math.pi / 2)
         turn, run = -round(turns) % 4, None

@@ -15,6 +15,7 @@ from ingest.references import references
 DOI = re.compile(r"\b(10\.\d{4,9}/[-._;()/:<>\w\[\]]{2,120})")
 ARXIV = re.compile(r"arXiv:\s?((?:\d{4}\.\d{4,5}|[a-z-]{2,12}(?:\.[A-Z]{2})?/\d{7})(?:v\d{1,2})?)", re.I)
 JUNK = re.compile(r"^(?:about:|https?:|file:|[a-z]:\\|untitled|microsoft word|title|.{0,60}\.(?:docx?|tex|dvi|pdf|qxd|indd|rtf))\b|^\W*$", re.I)
+BULLET = re.compile(r"^[•▪◦‣∙●■]\s*(?=\S)")
 FRONT_PAGES = 2
 MOST_TITLE = 300
 
@@ -90,7 +91,7 @@ def _largest(blocks: Sequence[Block]) -> str | None:
 
 
 def _text(block: Block) -> str:
-    return f"{'#' * block.level} {block.text}" if block.kind == "heading" else re.sub(r"^#", "\\#", block.text)
+    return f"{'#' * block.level} {block.text}" if block.kind == "heading" else BULLET.sub("- ", re.sub(r"^#", "\\#", block.text))
 
 
 def _marked(blocks: Sequence[Block]) -> str:

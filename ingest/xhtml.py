@@ -106,9 +106,9 @@ def _block(element: etree._Element, kind: str, draft: Draft, book: str, place: s
 
 def _table(element: etree._Element, draft: Draft, book: str, place: str) -> None:
     """A table as rows; one whose cells hold prose or tables, or that has one column, is there for its looks and is read like any block."""
-    rows = [[cell for cell in row if tag(cell) in ("td", "th")] for row in element.iter("{*}tr")]
-    cells = [cell for row in rows for cell in row]
-    prose = any(len("".join(cell.itertext()).split()) > CELL for cell in cells) or next(element.iterdescendants("{*}table"), None) is not None
+    nested = next(element.iterdescendants("{*}table"), None) is not None
+    rows = [] if nested else [[cell for cell in row if tag(cell) in ("td", "th")] for row in element.iter("{*}tr")]
+    prose = any(len("".join(cell.itertext()).split()) > CELL for row in rows for cell in row)
     if prose or max(map(len, rows), default=0) < 2:
         walk(element, draft, book, place)
         return

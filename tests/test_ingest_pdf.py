@@ -118,6 +118,18 @@ def test_raised_and_lowered_figures_in_a_pdf(tmp_path: Path) -> None:
     assert "The keeper of the weir[12] drew H2O by the board." in text
 
 
+def test_a_bracket_makes_no_heading(tmp_path: Path) -> None:
+    prose = lines(30, 1, width=60)
+    prose[6] = f"({prose[6]}) and so on"
+    text = paper(tmp_path / "a.pdf", pdf([column(60, 740, prose, size=12, leading=14)], low=True))["text"]
+    assert "#" not in text and text.count("\n\n") == 7
+
+
+def test_bullets_are_items(tmp_path: Path) -> None:
+    page = [*column(60, 740, lines(20, 1, width=80)), *column(60, 490, ["• one of stone,", "• two of oak."])]
+    assert paper(tmp_path / "a.pdf", pdf([page]))["text"].endswith("\n\n- one of stone,\n\n- two of oak.")
+
+
 @pytest.mark.parametrize("rotate", [0, 90])
 def test_a_page_on_its_side_is_read(tmp_path: Path, rotate: int) -> None:
     prose = lines(30, 1, width=80)

@@ -220,6 +220,7 @@ def markdown(body: str) -> str:
     ("<pre>def f(x):\n  y = x\n  return {y}</pre>", "```\ndef f(x):\n  y = x\n  return {y}\n```"),
     ("<pre>Rain on the hill;\n  mist on the mill,</pre>", "Rain on the hill;\nmist on the mill,"),
     ("<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>x<br/>y</td></tr></table>", "| a | b |\n|---|---|\n| 1 | x y |"),
+    ("<table><tr><td><img src='a'/></td><td><img src='b'/></td></tr></table><p>x</p>", "x"),
     ("<table><tr><td><p>One.</p><p>Two.</p></td></tr></table>", "One.\n\nTwo."),
     ("<a href='x'><h2>Head</h2><p>one</p></a><span><p>a</p><p>b</p></span>", "## Head\n\none\n\na\n\nb"),
     ("<ul><li>a<ul><li>b</li><li>c</li></ul></li><li>d</li></ul>", "- a\n  - b\n  - c\n\n- d"),

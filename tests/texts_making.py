@@ -32,8 +32,9 @@ def content(puts: Sequence[Put]) -> bytes:
 
 
 def pdf(pages: Sequence[Sequence[Put]], *, outline: Sequence[tuple[str, int, float]] = (), info: Mapping[str, str] | None = None,
-    locked: bool = False, hebrew: bool = False, rotate: int = 0) -> bytes:
-    """A PDF of pages of 612 by 792 points. `outline` has (title, page, y) of each bookmark; `locked` asks for a password; `rotate` is how pages are shown."""
+    locked: bool = False, hebrew: bool = False, rotate: int = 0, low: bool = False) -> bytes:
+    """A PDF of pages of 612 by 792 points. `outline` has (title, page, y) of each bookmark; `locked` asks for a password; `rotate` is how pages are shown.
+    A font that is `low` says that its letters are lower than its brackets, as TeX's do."""
     objects: list[bytes] = []
 
     def add(body: bytes) -> int:
@@ -43,7 +44,9 @@ def pdf(pages: Sequence[Sequence[Put]], *, outline: Sequence[tuple[str, int, flo
     letters = b" 192 " + b" ".join(b"/afii%d" % (57664 + i) for i in range(27)) if hebrew else b""
     encoding = b"/Encoding << /Type /Encoding /BaseEncoding /WinAnsiEncoding /Differences [1 /fi /fl%s] >>" % letters
     catalogue, tree = add(b""), add(b"")
-    plain = add(b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica %s >>" % encoding)
+    box = b"/Type /FontDescriptor /FontName /Low /Flags 32 /Ascent 720 /Descent -123 /CapHeight 683 /ItalicAngle 0 /StemV 80 /FontBBox [0 -123 1000 720]"
+    described = b"/FontDescriptor << %s >> /FirstChar 0 /LastChar 255 /Widths [%s]" % (box, b" 500" * 256)
+    plain = add(b"<< /Type /Font /Subtype /Type1 /BaseFont %s %s >>" % (b"/Low " + described if low else b"/Helvetica", encoding))
     bold = add(b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold %s >>" % encoding)
     kids = []
     for puts in pages:
