@@ -15,7 +15,7 @@ def _any(*patterns: str) -> re.Pattern[str]:
 
 CPLUSPLUS = _any(
     r"^[ \t]*(?:template[ \t]*<|using[ \t]+(?:namespace[ \t]+)?\w+(?:::|[ \t]*;|[ \t]*=)|(?:public|private|protected)[ \t]*:(?!:)"
-    r"|(?:inline[ \t]+)?namespace\b[^=;]*\{?[ \t]*$"
+    r"|(?:inline[ \t]+)?namespace\b[^=;\n]*$"
     r"|class[ \t]+(?:[A-Z_]+[ \t]+)?\w+(?:[ \t]+final)?[ \t]*(?:$|[:{;])|virtual[ \t]|explicit[ \t]|friend[ \t]|constexpr[ \t]|enum[ \t]+class\b)",
     r"^[ \t]*#[ \t]*include[ \t]*<(?:algorithm|array|atomic|bitset|cassert|cerrno|chrono|cmath|complex|concepts|condition_variable|cst\w+|c(?:float"
     r"|limits|type|time|setjmp|signal)"
@@ -32,7 +32,7 @@ PROLOG = _any(r"^[ \t]*:-[ \t]*(?:module|use_module|dynamic|initialization|ensur
 PERL = _any(r"^[ \t]*use[ \t]+(?:strict|warnings|v?5|[A-Z]\w*(?:::|;|[ \t])|utf8|lib|base|parent)", r"^[ \t]*(?:my|our|local)[ \t]*[$@%(]", r"^#!.*\bperl\b",
     r"^package[ \t]+[\w:]+[ \t]*[;{]", r"^[ \t]*sub[ \t]+\w+", r"^=(?:head\d|cut|pod)\b")
 RAKU = _any(r"^[ \t]*use[ \t]+v6\b", r"^#!.*\b(?:perl6|raku)\b",
-    r"^[ \t]*(?:unit[ \t]+(?:module|class)|multi[ \t]+(?:sub|method)|my[ \t]+(?:class|module|grammar)|has[ \t]+[\w:]*[ \t]*[$@%][.!])")
+    r"^[ \t]*(?:unit[ \t]+(?:module|class)|multi[ \t]+(?:sub|method)|my[ \t]+(?:class|module|grammar)|has[ \t]++[\w:]*+[ \t]*+[$@%][.!])")
 FORTH = _any(r"^: \S+[ \t]", r"^\\ ", r"^(?:variable|constant|create|require|include) \S+[ \t]*$")
 FORTRAN = _any(r"^[ \t]*(?:[cC*!][ \t]|(?i:program|subroutine|module|integer|real|implicit none|end (?:subroutine|program|function|module)|use |call "
     r"|character|double precision)\b)")
@@ -49,8 +49,8 @@ CHOICES: dict[str, tuple[str, Choices]] = {
             r"^[ \t]*#[ \t]*(?:import|include)\b")),
         ("mercury", _any(r"^[ \t]*:-[ \t]*(?:module|interface|import_module|pred|func)\b")),
         ("mathematica", _any(r"^[ \t]*\(\*", r"^(?:Begin(?:Package)?|Needs|Get|Module|Block)\[", r"\w\[\w*_\w*[],]", r"^Print\[")),
-        ("matlab", _any(r"^[ \t]*(?:%|\.\.\.|function\b|classdef\b|end[ \t]*;?[ \t]*$|clear(?: all)?;?$|close all|clc;?$|##?[ \t])",
-            r"^[ \t]*\w+[ \t]*=[ \t]*[^=;]*;[ \t]*(?:%.*)?$")),
+        ("matlab", _any(r"^[ \t]*(?:%|\.\.\.|function\b|classdef\b|end[ \t]*+(?:;[ \t]*+)?$|clear(?: all)?;?$|close all|clc;?$|##?[ \t])",
+            r"^[ \t]*\w+[ \t]*=[^=;]*;[ \t]*+(?:%.*)?$")),
     )),
     "pl": ("perl", (("raku", RAKU), ("perl", PERL), ("prolog", PROLOG))),
     "pm": ("perl", (("raku", RAKU), ("", _any(r"\A/\* XPM \*/")))),
@@ -62,7 +62,7 @@ CHOICES: dict[str, tuple[str, Choices]] = {
     )),
     "v": ("verilog", (
         ("coq", _any(r"^[ \t]*(?:From[ \t]+[\w.]+[ \t]+)?Require[ \t]+(?:Import|Export)\b",
-            r"^[ \t]*(?:Theorem|Lemma|Definition|Fixpoint|Inductive|Proof|Qed|Corollary|Section|Notation|Variable|Hint|Ltac)\b[^;]*(?:\.|:|:=)?[ \t]*$",
+            r"^[ \t]*(?:Theorem|Lemma|Definition|Fixpoint|Inductive|Proof|Qed|Corollary|Section|Notation|Variable|Hint|Ltac)\b[^;\n]*$",
             r"^\(\*")),
         ("verilog", _any(r"^[ \t]*(?:`(?:timescale|define|include|ifn?def)|(?:macro)?module[ \t]+\w+[ \t]*[#(;]|endmodule\b|always[ \t]*@|assign[ \t]"
             r"|(?:input|output|wire|reg)\b)")),
@@ -106,7 +106,7 @@ CHOICES: dict[str, tuple[str, Choices]] = {
     "sc": ("scala", (("supercollider", _any(r"\b(?:SynthDef|Synth\.new|Ugen|SinOsc\.ar)\b", r"^[ \t]*\+?\w+[ \t]*:[ \t]*\w+[ \t]*\{[ \t]*$")),)),
     "ml": ("ocaml", (("standard-ml", _any(r"^[ \t]*(?:structure|signature|functor)[ \t]+\w+[ \t]*[=:(]", r"=>[ \t]*(?:raise|case)\b")),)),
     "as": ("", (("actionscript", _any(r"^[ \t]*(?:package|import[ \t]+[\w.]+;|(?:public|private)[ \t]+(?:class|function|var))\b")),
-        ("angelscript", _any(r"^[ \t]*(?:void|int|float|string|array<)\s*[\w@]+.*[({;]")))),
+        ("angelscript", _any(r"^[ \t]*(?:void|int|float|string|array<)\s*+[\w@]++.*[({;]")))),
     "gd": ("gdscript", (("gap", _any(r"\b(?:DeclareOperation|DeclareAttribute|DeclareGlobalFunction|BindGlobal)\b")),)),
     "cr": ("crystal", ()), "st": ("", (("smalltalk", _any(r"methodsFor:", r"^!", r"^[ \t]*\|[ \t]*\w+[ \t]*\|")),
         ("stringtemplate", _any(r"^(?:group|delimiters)\b", r"::=[ \t]*<<")))),

@@ -18,6 +18,7 @@ TWO_FONTS = ("BR", "BI", "IR", "IB", "RB", "RI")
 SEPARATOR = re.compile(r"\btab[ \t]*\((.)\)", re.I)
 PARAGRAPHS = ("PP", "P", "LP", "HP", "sp")
 DATED = re.compile(r"(\d{4})-(\d{2})-(\d{2})|(\d{1,2})?\s*(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s*(\d{1,2})?,?\s+(\d{4})")
+MAX_DATE = 200
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -147,7 +148,7 @@ def manual(text: str, name: str) -> dict[str, Any] | Refused:
 
 
 def _date(text: str) -> date | None:
-    found = DATED.search(text)
+    found = DATED.search(" ".join(text.split())[:MAX_DATE])
     try:
         if found and found[1]:
             return date(int(found[1]), int(found[2]), int(found[3]))

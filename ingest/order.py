@@ -21,7 +21,8 @@ HEAD = 65_536
 """Bytes of a file in which imports are looked for."""
 
 # Python's imports in functions and under TYPE_CHECKING are there to break circles: those at the margin alone count.
-PYTHON = re.compile(r"^(?:from[ \t]+(\.{0,40})(\w[\w.]{0,400}|)[ \t]+import[ \t]+(?:\(([^)]{0,4000})|([^\n#;]{1,1000}))|import[ \t]+([\w., \t]{1,1000}))", re.M)
+PYTHON = re.compile(r"^(?:from[ \t]++(\.{0,40})(\w[\w.]{0,400}|)[ \t]*+import[ \t]+(?:\(([^)]{0,4000})|([^\n#;]{1,1000}))"
+    r"|import[ \t]+([\w., \t]{1,1000}))", re.M)
 SCRIPT = re.compile(r"""(?:\bfrom|\bimport|\brequire[ \t]*\(|\bimport[ \t]*\()\s{0,20}["'](\.{1,2}(?:/[^"'\n]{0,300})?)["']""")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*(?:include|import)[ \t]*([<"])([^>"\n]{1,300})[>"]', re.M)
 JAVA = re.compile(r"^[ \t]*import[ \t]+(?:static[ \t]+)?([\w.]{3,300})", re.M)

@@ -293,7 +293,9 @@ HOSTILE = {
     "b.py": "from " + "a." * 32_000, "c.d": "a.o " * 8000, "d.rs": "use crate::{" * 5000, "e.go": '"' * 60_000, "f.php": "use " + "\\a" * 30_000,
     "g.h": "namespace a " * 2700, "h.pl": "a(" * 16_000, "i.cls": "public a " * 3600, "j.java": "import " + "a." * 30_000,
     "k.js": "from './" + "a" * 60_000, "PKG-INFO": "Name: " + "-" * 60_000 + "\n" + "License: " + "v. " * 300, "setup.cfg": "name" + " " * 60_000,
-    "a.gemspec": ".name" + " " * 60_000, "LICENSE": "gnu general public license version 2 " * 3000, "l.c": "/*" + "*/ " * 1300,
+    "a.gemspec": ".name" + " " * 60_000, "LICENSE": "gnu general public license version 2 " * 3000,
+    "n.py": "from " + "\t" * 60_000, "o.h": "namespace" + " " * 30_000 + "=", "p.v": "Theorem" + " " * 30_000 + ";", "q.m": "end" + " " * 30_000 + "!",
+    "r.pl": "has " + "\t" * 30_000 + "!", "s.as": "string " + "a" * 30_000, "t.m": "a =" + " " * 30_000 + "=", "l.c": "/*" + "*/ " * 1300,
 }  # fmt: skip
 
 

@@ -393,7 +393,8 @@ def test_any_macros_are_a_page(pieces: list[str]) -> None:
 
 @pytest.mark.parametrize("line", ["\\" * 50_000, "\\h'" * 30_000, '.B "' + '"' * 50_000, ".if n " * 20_000, ".It Op " * 10_000, "\\*[" * 30_000,
     ".ie n .el " * 9000, "a" * 200_000, ". " * 60_000, "aaaaaaaaaaaaaaa\\\n" * 200_000,
-    "".join(f"\\h{chr(0x4E00 + number)}" for number in range(20_000)), ".TS\nl.\n" + "a\t" * 60_000, ".TS\ntab(" * 9000, ".Op " + "( " * 30_000])
+    "".join(f"\\h{chr(0x4E00 + number)}" for number in range(20_000)), ".TS\nl.\n" + "a\t" * 60_000,
+    '.TH A 1 "May' + " " * 90_000 + '!"', ".TS\ntab(" * 9000, ".Op " + "( " * 30_000])
 def test_hostile_lines_take_no_time(line: str) -> None:
     start = time.process_time()
     manual(f".TH A 1\n{line}\n", "a.1")
