@@ -20,7 +20,7 @@ from ingest.links import META, tags
 from ingest.plain import shown_of, unescaped
 from ingest.tags import ID, WORDS
 
-LANG = re.compile(rb"""<html\b[^>]{0,1000}?\slang\s*=\s*["']?([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})?)\b""", re.I)
+LANG = re.compile(rb"""<html\b[^>]{0,1000}?\s(?:xml:)?lang\s*=\s*["']?([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})?)\b""", re.I)
 JSON_LD = b"application/ld+json"
 MOST_JSON, MOST_HEAD, MOST_TIME, MOST_TITLE, MOST_LINK, MOST_NODES = 256 << 10, 128 << 10, 1 << 20, 2000, 2000, 2000
 TIME = re.compile(rb"""<time\b[^<>]{0,500}?datetime\s{0,9}=\s{0,9}["']?([0-9]{4}-[0-9]{2}-[0-9]{2})""")

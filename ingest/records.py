@@ -42,7 +42,7 @@ WARC = Form(
     "WARC", re.compile(rb"WARC/"), re.compile(rb"\r?\n\r?\n"), re.compile(rb"^content-length:[ \t]*(\d{1,18})[ \t]*\r?$", re.I | re.M),
     re.compile(rb"(?:\r?\n){2}(?=WARC/[01]\.\d\d?\r?\n)"), b"\r\n\r\n",
 )  # fmt: skip
-ARC_LINE = rb"([a-z][a-z0-9+.\-]{1,20}:[^\r\n]{1,8000}?) ([0-9a-fA-F.:\-]{1,45}) (\d{8,17}) ([^\r\n ]{1,200})(?: [^\r\n]{1,1000})? (\d{1,18})[ \t]*\r?\n"
+ARC_LINE = rb"([a-z][a-z0-9+.\-]{1,20}:[^\r\n]{1,8000}?) ([0-9a-fA-F.:\-]{1,45}) (\d{8,17}) ([^\r\n ]{1,200})(?: [^\r\n ]{1,500}){0,8} (\d{1,18})[ \t]*\r?\n"
 ARC = Form(
     "ARC", re.compile(rb"[a-z][a-z0-9+.\-]{1,20}:"), re.compile(rb"\n"), re.compile(rb" (\d{1,18})[ \t]*\r?\n"),
     re.compile(rb"\n(?=" + ARC_LINE + rb")"), b"\n",

@@ -182,6 +182,7 @@ def said(markup: str, url: str = "", day: str | None = "2026-01-01") -> dict[str
     ("<p>It was on 17 March 2021 that the old weir broke at last.</p>", "date", None),
     ("<time datetime=2021-05-17>long ago</time>", "date", "2021-05-17"),
     ("<html lang=pt-BR>", "language", "pt-BR"),
+    ("<html xmlns='http://www.w3.org/1999/xhtml' xml:lang='de'>", "language", "de"),
     ("<a rel='license nofollow' href=//creativecommons.org/licenses/by/4.0/>x</a>", "license", "CC-BY-4.0"),
     ("<footer><p>This page is under <a href='https://creativecommons.org/licenses/by-sa/3.0/'>a licence</a></footer>", "license", "CC-BY-SA-3.0"),
     ("<p>A photo under <a href='https://creativecommons.org/licenses/by-sa/3.0/'>a licence</a></p>", "license", None),
