@@ -2,12 +2,15 @@
 
 import glob
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from catalog.errors import InputError, RecipeError
 from catalog.files import DataWriter, write_json
@@ -22,11 +25,19 @@ if TYPE_CHECKING:
 
 RANGES = pa.schema([("path", pa.string()), ("record_offset", pa.int64()), ("length", pa.int64()), ("url", pa.string()), ("dump", pa.string())])
 TYPED = (
-    "CAST(path AS VARCHAR) AS path, TRY_CAST(record_offset AS BIGINT) AS record_offset, TRY_CAST(length AS BIGINT) AS length,"
-    " CAST(url AS VARCHAR) AS url, CAST(dump AS VARCHAR) AS dump"
+    "CAST(path AS VARCHAR) AS path, CASE WHEN record_offset IS NOT NULL THEN coalesce(TRY_CAST(record_offset AS BIGINT), -1) END AS record_offset,"
+    " TRY_CAST(length AS BIGINT) AS length, CAST(url AS VARCHAR) AS url, CAST(dump AS VARCHAR) AS dump"
 )
+"""A row without an offset is a whole file; an offset that is no number is none of those, and the reader refuses it."""
+ONCE = (
+    "SELECT DISTINCT ON (path, record_offset) path, record_offset, length, url, dump FROM picked"
+    " WHERE record_offset IS NULL OR path NOT IN (SELECT path FROM picked WHERE record_offset IS NULL) ORDER BY path, record_offset, length, url, dump"
+)
+"""A record that two indexes name is one, and one of a file that is wished whole comes with it."""
 RECORDS, BYTES = 20_000, 256 << 20
 """Records and their bytes in one file of ranges, which is what one task reads."""
+
+
 def pick(part: Part, work: Work) -> list[str]:
     """Return the files of ranges of an `index` part, written once."""
     knobs = part.bound[0].knobs
@@ -38,32 +49,34 @@ def pick(part: Part, work: Work) -> list[str]:
 
 def write(part: Part, files: list[str], knobs: dict[str, Any], folder: Path) -> int:
     """Run the question over the index and write its answer, a file a task. Returns the number of records."""
+    records, named = 0, set[str]()
+    for left in folder.glob("*.parquet"):                    # by a run that broke off
+        left.unlink()
     with connect(threads=os.cpu_count() or 1) as db:
         try:
             view(db, part.id, files)
         except engine_error() as error:
             raise InputError(f"{part.id}: the index cannot be read: {str(error).splitlines()[0]}; is it what its ending says?") from None
         question = _question(db, part, knobs)
-        records = 0
         for number, rows in enumerate(_cut(db, question, part)):
             with DataWriter(folder / f"{part.name}-{number:05d}.parquet", RANGES) as writer:
-                for row in rows:
-                    writer.add(row)
+                writer.add_table(rows)
                 writer.close()
-            records += len(rows)
+            records += rows.num_rows
+            named |= set(pc.unique(rows["path"]).to_pylist())
     if not records:
         raise InputError(f"{part.id}: of the records in {len(files):,} files of an index none is picked; check where:")
-    _all_there(part, knobs["root"], folder)
+    _all_there(part, knobs["root"], named)
     return records
 
 
 def _question(db: "duckdb.DuckDBPyConnection", part: Part, knobs: dict[str, Any]) -> str:
     """The SELECT of the records, refused where `where` is no predicate over the index."""
     where = knobs["where"] or "true"
-    picked = f"SELECT path, record_offset, length, url, dump FROM entries WHERE path IS NOT NULL AND coalesce(status, 200) = 200 AND (\n{where}\n)"
+    picked = f"SELECT path, record_offset, length, url, dump FROM entries WHERE path <> '' AND coalesce(status, 200) = 200 AND (\n{where}\n)"
     if knobs["limit"] is not None:
         picked = f"SELECT * FROM ({picked}) ORDER BY md5(coalesce(url, path)), path, record_offset LIMIT {int(knobs['limit'])}"
-    question = f"SELECT DISTINCT {TYPED} FROM ({picked}) ORDER BY path, record_offset"
+    question = f"WITH picked AS MATERIALIZED (SELECT {TYPED} FROM ({picked})) {ONCE}"
     try:
         if len(db.extract_statements(question)) != 1:
             raise RecipeError(f"{part.id}: where: {where!r} is more than a predicate")
@@ -74,32 +87,35 @@ def _question(db: "duckdb.DuckDBPyConnection", part: Part, knobs: dict[str, Any]
     return question
 
 
-def _cut(db: "duckdb.DuckDBPyConnection", question: str, part: Part) -> Iterator[list[dict[str, Any]]]:
+def _cut(db: "duckdb.DuckDBPyConnection", question: str, part: Part) -> Iterator[pa.Table]:
     """The answer in pieces of a task's size."""
     try:
-        answer = db.execute(question)
-        held: list[dict[str, Any]] = []
-        size = 0
-        while rows := answer.fetchmany(10_000):
-            for row in rows:
-                if held and (len(held) >= RECORDS or size + (row[2] or 0) > BYTES):
-                    yield held
-                    held, size = [], 0
-                held.append(dict(zip(RANGES.names, row, strict=True)))
-                size += row[2] or 0
-        if held:
-            yield held
-    except engine_error() as error:
+        for batch in db.execute(question).to_arrow_reader(RECORDS):
+            sizes = np.cumsum(pc.fill_null(batch["length"], 0).to_numpy(zero_copy_only=False))
+            ends = [*(np.flatnonzero(np.diff(sizes // BYTES)) + 1).tolist(), batch.num_rows]
+            for start, end in zip([0, *ends], ends, strict=False):
+                if end > start:
+                    yield pa.Table.from_batches([batch.slice(start, end - start)])
+    except (engine_error(), pa.ArrowException) as error:
         raise InputError(f"{part.id}: the index cannot be read: {str(error).splitlines()[0]}") from None
 
 
-def _all_there(part: Part, root: str, folder: Path) -> None:
+def _all_there(part: Part, root: str, named: Collection[str]) -> None:
     """Refuse to begin where files that are picked from do not stand under the root."""
-    named = sorted({str(path) for file in folder.glob("*.parquet") for path in pq.read_table(file, columns=["path"])["path"].to_pylist()})
-    missing = [path for path in named if not os.path.isfile(os.path.join(root, path))] if "://" not in root else []
-    outside = [path for path in named if os.path.isabs(path) or ".." in path.split("/")]
+    outside = sorted(filter(_leads_out, named))
     if outside:
         raise InputError(f"{part.id}: {outside[0]}: a path in an index starts from the root; this one leads out of it")
+    if "://" in root:
+        if not root.lower().startswith(("http://", "https://")):
+            raise InputError(f"{part.id}: root: {root}: is neither a folder nor an http(s) address")
+        return
+    missing = sorted(path for path in named if not os.path.isfile(os.path.join(root, path)))
     if missing:
         gone = f"{len(missing):,} of {len(named):,} files that it picks from are not under {root}, such as {missing[0]}"
         raise InputError(f"{part.id}: {gone}; fetch them, set root:, or narrow where:")
+
+
+def _leads_out(path: str) -> bool:
+    """Whether a path is absolute or climbs, also for a server that decodes what is quoted, twice if it likes."""
+    plain = unquote(unquote(unquote(path)))
+    return os.path.isabs(plain) or ".." in re.split(r"[/\\]", plain)

@@ -16,14 +16,13 @@ import numpy.typing as npt
 
 from ingest import licenses, optout
 from ingest.blocks import Blocks
-from ingest.links import META, placed_tags
+from ingest.links import META, tags
 from ingest.plain import shown_of, unescaped
 from ingest.tags import ID, WORDS
 
-HEAD_ENDS = (b"</head", b"<body", b"</HEAD", b"<BODY")
-LANG = re.compile(rb"""<html\b[^>]{0,1000}?\slang\s*=\s*["']?([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})?)\b""", re.I)
+LANG = re.compile(rb"""<html\b[^>]{0,1000}?\s(?:xml:)?lang\s*=\s*["']?([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})?)\b""", re.I)
 JSON_LD = b"application/ld+json"
-MOST_JSON, MOST_HEAD, MOST_TIME, MOST_TITLE, MOST_NODES = 256 << 10, 128 << 10, 1 << 20, 2000, 2000
+MOST_JSON, MOST_HEAD, MOST_TIME, MOST_TITLE, MOST_LINK, MOST_NODES = 256 << 10, 128 << 10, 1 << 20, 2000, 2000, 2000
 TIME = re.compile(rb"""<time\b[^<>]{0,500}?datetime\s{0,9}=\s{0,9}["']?([0-9]{4}-[0-9]{2}-[0-9]{2})""")
 IN_URL = re.compile(r"/((?:19|20)[0-9]{2})[/-]([01][0-9])[/-]([0-3][0-9])(?:[/-]|$)")
 DAY = re.compile(r"\s*([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?![0-9])")
@@ -55,11 +54,7 @@ EARLIEST = datetime.date(1995, 1, 1)
 
 def about(page: bytes, found: Blocks, words: npt.NDArray[np.float32], *, url: str = "", day: str | None = None) -> dict[str, Any]:
     """Return title, author, date (ISO; none after `day`), language (as declared), license (SPDX), opt_out (ingest/optout.py); `words` are each block's."""
-    head = MOST_HEAD
-    for end in HEAD_ENDS:
-        at = page.find(end, 0, head)
-        head = at if at >= 0 else head
-    metas = list(_meta(page[:head]))
+    metas = list(_meta(page[:MOST_HEAD]))
     said = dict(reversed(metas))                             # the first of a name counts
     notes = list(_notes(page))
     lang = LANG.search(page[:4096])
@@ -75,8 +70,8 @@ def about(page: bytes, found: Blocks, words: npt.NDArray[np.float32], *, url: st
 
 
 def _meta(page: bytes) -> Iterator[tuple[str, str]]:
-    """Yield name and content of the meta elements; not of those in comments and scripts."""
-    for _, said, _ in placed_tags(page, META):
+    """Yield name and content of the head's meta elements; not of those in comments and scripts."""
+    for _, said, _ in tags(page, head=True, only=META):
         name, content = said.get("property") or said.get("name") or said.get("itemprop"), said.get("content")
         if name and content and len(content) < 2000:
             yield name.strip().lower(), content
@@ -203,8 +198,8 @@ def _license(page: bytes, found: Blocks, notes: list[dict[str, Any]]) -> str | N
     """The Creative Commons licence that a page gives itself: by rel, in its head, in JSON-LD, or by a link in its footer."""
     if COMMONS not in page:
         return None
-    given = [note["license"] for note in notes if isinstance(note.get("license"), str)]
-    for tag, said, at in placed_tags(page, META, COMMONS):
+    given = [note["license"] for note in notes if isinstance(note.get("license"), str) and not _is_media(note)]
+    for tag, said, at in tags(page, only=META, holding=COMMONS):
         link, named = said.get("href", ""), (said.get("name") or said.get("property") or "").lower()
         if tag == META and ("rights" in named or "license" in named):
             given.append(said.get("content", ""))
@@ -213,10 +208,16 @@ def _license(page: bytes, found: Blocks, notes: list[dict[str, Any]]) -> str | N
     return next((license for link in given if (license := licenses.of_link(link[:2000]))), None)
 
 
+def _is_media(note: dict[str, Any]) -> bool:
+    """Whether a note speaks of a picture, a film or the like: its licence is not the page's."""
+    kinds = note.get("@type")
+    return any(str(kind).endswith("Object") for kind in (kinds if isinstance(kinds, list) else [kinds]))
+
+
 def _in_footer(page: bytes, found: Blocks, at: int) -> bool:
     """Whether a link stands in a footer: its text does, or of a picture's link the texts before and behind it."""
     segment = int(np.searchsorted(found.segments[:, 0], at))
-    end = page.find(b"</a", at)
+    end = page.find(b"</a", at, at + MOST_LINK)
     beside = [segment] if segment < len(found.segments) and found.segments[segment, 0] < end else [segment - 1, segment]
     beside = [one for one in beside if 0 <= one < len(found.segments)]
     masks = [found.masks[found.segments[one, 2]].tolist() for one in beside]

@@ -12,11 +12,13 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from ingest.syntax import BANG, LT, PADDING, QUESTION, SLASH, SPACE, Bytes, attributes, behind, lower, opens_again, raw_end, tag_at
+from ingest.syntax import BANG, LT, PADDING, QUESTION, SLASH, SPACE, Bytes, Offsets, attributes, behind, lower, raw_end, tag_at
 from ingest.tags import BITS, BLOCK, HEADS, ID, RAW, SILENT, VOID
 
 DEEPEST = 512
 """Open elements that are followed; deeper ones count as their text alone."""
+MAX_BLOCKS, MAX_SEGMENTS = 50_000, 2_000_000
+"""Real pages have hundreds and thousands. What has more is not followed to its end: each block costs a row of features, 60 MB for so many."""
 TEXT, LINK, BREAK = 0, 1, 2
 """Kinds of segment: text, text inside a link, and a `<br>`, which is empty."""
 
@@ -90,7 +92,7 @@ SILENCED, LINKED, HOLDER, NODE = range(4)
 
 
 class _Pages(NamedTuple):
-    """What a scan fills: see Blocks, and the stack of open elements with its tags, numbers and masks; `ends`: where raw content of a tag ends next."""
+    """What a scan fills: see Blocks, and the stack of open elements with its tags, numbers and masks; `ends`: see `raw_end`."""
 
     segments: Ints
     blocks: Ints
@@ -100,15 +102,15 @@ class _Pages(NamedTuple):
     tags: Ints
     stack: Ints
     bits: Masks
-    state: npt.NDArray[np.int64]
-    ends: npt.NDArray[np.int64]
+    state: Offsets
+    ends: Offsets
 
 
 @numba.njit(cache=True, nogil=True)
 def _add(into: _Pages, start: int, end: int, kind: int) -> None:
     """Give a stretch of the page to the block that is open, or start the next one with it."""
     state, top = into.state, into.state[TOP]
-    if into.stack[top, SILENCED] or state[SEGMENTS] == len(into.segments):
+    if into.stack[top, SILENCED] or state[SEGMENTS] == len(into.segments) or (state[FRESH] and state[BLOCKS] == len(into.blocks)):
         return
     if state[FRESH]:
         holder, number = into.stack[top, HOLDER], state[BLOCKS]
@@ -151,12 +153,8 @@ def _open(into: _Pages, data: Bytes, tag: int, name: int, words: np.uint64, hidd
     if tag == BR and not state[FRESH]:
         _add(into, at, at, BREAK)
     if RAW[tag]:
-        if into.ends[tag] < at:  # looked for once: a page of <style/> would be searched to its end for each
-            into.ends[tag] = raw_end(data, name, at, size)
-        end: int = into.ends[tag]
-        if data[at - 2] == SLASH and (end == size or opens_again(data, name, at, end)):
-            return at  # <title/>, as XHTML and pictures write an empty one
-        if tag == TITLE and not state[TITLE_END] and (into.tags[state[TOP]] == HEAD or not into.stack[state[TOP], SILENCED]):
+        end: int = raw_end(data, tag, name, at, size, into.ends)
+        if tag == TITLE and end > at and not state[TITLE_END] and (into.tags[state[TOP]] == HEAD or not into.stack[state[TOP], SILENCED]):
             state[TITLE_START], state[TITLE_END] = at, end  # a picture's title is none
         return end
     if VOID[tag] or tag == 0 or state[TOP] + 1 == len(into.tags):
@@ -183,9 +181,10 @@ def _scan(data: Bytes, size: int) -> tuple[Ints, Ints, Masks, Ints, Ints, int, i
     marks = 0
     for i in range(size):
         marks += data[i] == LT
-    most = 2 * marks + 2  # for each `<` the text before it, and one more for `<br>` or where it is text itself
+    most = min(2 * marks + 2, MAX_SEGMENTS)  # for each `<` the text before it, and one more for `<br>` or where it is text itself
+    many = min(most, MAX_BLOCKS + 1)
     into = _Pages(
-        np.empty((most, 4), np.int32), np.empty((most, 4), np.int32), np.empty((most, 3), np.uint64), np.zeros(marks + 2, np.int32),
+        np.empty((most, 4), np.int32), np.empty((many, 4), np.int32), np.empty((many, 3), np.uint64), np.zeros(marks + 2, np.int32),
         np.zeros(marks + 2, np.int32), np.zeros(DEEPEST, np.int32), np.zeros((DEEPEST, 4), np.int32), np.zeros((DEEPEST, 3), np.uint64), np.zeros(8, np.int64),
         np.full(len(BLOCK), -1, np.int64),
     )  # fmt: skip
@@ -203,7 +202,7 @@ def _scan(data: Bytes, size: int) -> tuple[Ints, Ints, Masks, Ints, Ints, int, i
             continue
         tag, end = tag_at(data, name, size)
         words, hidden, end = attributes(data, end, size)
-        if following == SLASH:
+        if following == SLASH and tag != BR:  # </br> is a break to browsers
             state[TOP] = _closes(into.tags, state[TOP], tag)
             state[FRESH] |= BLOCK[tag]
             at = end

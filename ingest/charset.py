@@ -13,6 +13,18 @@ BOMS = (
     (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
+WIDE = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))
+"""How markup in UTF-16 begins that has no mark: it is valid UTF-8 too, every other character a NUL."""
+ALIASES = {
+    label: name
+    for name, labels in {
+        "cp874": "windows-874 dos-874", "cp932": "windows-31j", "cp949": "windows-949 ks_c_5601-1989 ksc_5601 iso-ir-149", "gb18030": "gb_2312 gb_2312-80",
+        "big5hkscs": "cn-big5", "iso8859-8": "iso-8859-8-i iso-8859-8-e logical visual", "iso8859-6": "iso-8859-6-i iso-8859-6-e", "koi8-r": "koi koi8",
+        "koi8-u": "koi8-ru", "mac-roman": "mac",
+    }.items()
+    for label in labels.split()
+}  # fmt: skip
+"""Labels of the WHATWG Encoding Standard that Python does not know, beside those that begin with x-."""
 WIDER = {
     "ascii": "cp1252", "iso8859-1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874", "gb2312": "gb18030", "gbk": "gb18030",
     "shift_jis": "cp932", "euc_kr": "cp949", "johab": "cp949", "big5": "big5hkscs",
@@ -45,8 +57,8 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
 
     Raises UnicodeError when no encoding makes sense of the bytes.
     """
-    for bom, name in BOMS:
-        if data.startswith(bom):
+    for mark, name in (*BOMS, *WIDE):
+        if data.startswith(mark):
             return data.decode(name, "replace").removeprefix("\ufeff"), name
     labels = [codec for label in (declared, _label(XML, data), _label(META, data)) if (codec := _codec(label))]
     for name in labels:
@@ -78,8 +90,11 @@ def _label(pattern: re.Pattern[bytes], data: bytes) -> str | None:
 
 def _codec(label: str | None) -> str | None:
     """Python's name of a label, widened; None for one that is not known or not of text. A page that can say utf-16 is not in it."""
+    name = (label or "").strip().strip("\"'").lower()
+    while name.startswith("x-"):
+        name = name[2:]
     try:
-        info = codecs.lookup((label or "").strip().strip("\"'").lower())
+        info = codecs.lookup(ALIASES.get(name, name))
     except (LookupError, UnicodeError, ValueError):
         return None
     if not getattr(info, "_is_text_encoding", True) or info.name in ("utf-8", "utf-16", "utf-32", *NO_CHARSETS):

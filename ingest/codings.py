@@ -8,10 +8,12 @@ from fastwarc.stream_io import BrotliReader, ZstdReader
 
 MAX_PAGE = 16 << 20
 """Bytes of a page at most, its content encoding undone."""
+CONTROLS = bytes({*range(32), 127} - {*b"\t\n\f\r"})
+"""What no text holds, and the first thousand bytes of anything compressed do."""
 LOOKS_LIKE_HTML = re.compile(rb"^\s*(?:<!doctype\s+html|<html|<head|<body|<!--)", re.I)
 HTML = ("text/html", "application/xhtml+xml")
 UNTOLD = ("", "unknown/unknown", "application/octet-stream")
-CHUNK_SIZE = re.compile(rb"\r?\n?([0-9A-Fa-f]{1,8})[^\r\n]{0,100}\r?\n")
+CHUNK_SIZE = re.compile(rb"\r?\n?([0-9A-Fa-f]{1,8})[ \t]{0,100}(?:;[^\r\n]{0,100})?\r?\n")
 
 
 def is_html(content_type: str, body: bytes) -> bool:
@@ -27,16 +29,25 @@ def undone(body: bytes, transfer: str, content: str) -> bytes:
     if "chunked" in transfer.lower():
         body = _dechunked(body)
     for name in reversed([name.strip() for name in content.lower().split(",")]):
-        if name in ("gzip", "x-gzip") and body.startswith(b"\x1f\x8b"):
-            body = _inflated(body, 31)
-        elif name == "deflate":
-            body = _inflated(body, 15 if body[:1] == b"\x78" else -15)
-        elif name == "br" and not LOOKS_LIKE_HTML.match(body[:1024]):
-            body = _read(BrotliReader(io.BytesIO(body)))
-        elif name == "zstd" and body.startswith(b"\x28\xb5\x2f\xfd"):
-            body = _read(ZstdReader(io.BytesIO(body)))
+        try:
+            body = _uncoded(body, name)
+        except ValueError:
+            if len(body[:1024].translate(None, CONTROLS)) < len(body[:1024]):
+                raise
     if len(body) > MAX_PAGE:
         raise ValueError(f"too_large: {len(body)} bytes")
+    return body
+
+
+def _uncoded(body: bytes, name: str) -> bytes:
+    if name in ("gzip", "x-gzip") and body.startswith(b"\x1f\x8b"):
+        return _inflated(body, 31)
+    if name == "deflate":
+        return _inflated(body, 15 if body[:1] == b"\x78" else -15)
+    if name == "br" and not LOOKS_LIKE_HTML.match(body[:1024]):
+        return _read(BrotliReader(io.BytesIO(body)))
+    if name == "zstd" and body.startswith(b"\x28\xb5\x2f\xfd"):
+        return _read(ZstdReader(io.BytesIO(body)))
     return body
 
 
@@ -66,10 +77,13 @@ def _inflated(body: bytes, window: int) -> bytes:
 
 
 def _read(reader: BrotliReader | ZstdReader) -> bytes:
+    out = bytearray()
     try:
-        body = reader.read(MAX_PAGE + 1)
+        while piece := reader.read(8 << 10):
+            out += piece
+            if len(out) > MAX_PAGE:
+                raise ValueError(f"too_large: more than {MAX_PAGE} bytes")
     except OSError as error:
-        raise ValueError(str(error)) from None
-    if len(body) > MAX_PAGE:
-        raise ValueError(f"too_large: more than {MAX_PAGE} bytes")
-    return body
+        if not out:
+            raise ValueError(str(error)) from None
+    return bytes(out)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingest.about import about
-from ingest.blocks import Blocks, scan
+from ingest.blocks import MAX_BLOCKS, MAX_SEGMENTS, Blocks, scan
 from ingest.charset import decode
 from ingest.choice import Trees, choose, doubt, learned, probabilities, together
 from ingest.features import FEATURES, Floats, measure
@@ -20,8 +20,6 @@ from ingest.tags import ID
 
 LINKED = FEATURES.index("linked share")
 MAX_BYTES = 16 << 20
-MAX_BLOCKS = 50_000
-"""Real pages have hundreds; each costs a row of features, 60 MB for so many."""
 DOUBT, WRONG = 0.1, 50.0
 """A page is in doubt with more words than the second expected to be chosen wrongly, and more than the first's share of those chosen: a quarter of the gold."""
 
@@ -44,8 +42,8 @@ def read(page: bytes, charset: str | None = None, trees: Trees | None = None) ->
     data = page if encoding == "utf-8" and page[:3] != b"\xef\xbb\xbf" else markup.encode("utf-8", "replace")
     data = written(data)
     found = scan(data)
-    if len(found.blocks) > MAX_BLOCKS:
-        raise OverflowError(f"{len(found.blocks):,} blocks of text")
+    if len(found.blocks) > MAX_BLOCKS or len(found.segments) >= MAX_SEGMENTS:
+        raise OverflowError(f"more than {MAX_BLOCKS:,} blocks of text, or {MAX_SEGMENTS:,} pieces of it")
     features = measure(found, data)
     probable = probabilities(features, trees or learned())
     probable[_menus(found, features)] = 0

@@ -5,7 +5,9 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow.parquet as pq
 
@@ -19,9 +21,11 @@ from ingest.warc import pages
 
 TRIES, BACKOFF, LONGEST = 5, 2.0, 60.0
 """Of a range request; the seconds before the second, and at most before any."""
+GUESS = 1 << 20
+"""Bytes that are asked for where an index names an offset and no length, as CDX files of nine fields do."""
 
 
-@source(version=1)
+@source(version=2)
 def read(
     path: str,
     *,
@@ -44,49 +48,51 @@ def read(
     agent = "headrace/0 " + (f"(+{contact})" if contact else "(range reader)")
     dumps: dict[str, str | None] = {}
     for found in pages(_picked(path, root, agent, allow_hosts or [], dumps), "" if "://" in root else root, mode, seconds):
-        yield found if isinstance(found, Refused) else {**found, "dump": dumps[found["member"]]}
+        yield found if isinstance(found, Refused) else {**found, "dump": dumps[found["file"]]}
 
 
 def _picked(path: str, root: str, agent: str, allow_hosts: list[str], dumps: dict[str, str | None]) -> Iterator[Frame]:
     """The records of a file of ranges, in its order; a row without an offset is a whole file. `dumps` learns each file's dump."""
-    for batch in pq.ParquetFile(path).iter_batches(columns=["path", "record_offset", "length", "dump"]):
+    for batch in pq.ParquetFile(path).iter_batches(columns=["path", "record_offset", "length", "url", "dump"]):
         for row in batch.to_pylist():
             dumps[row["path"]] = row["dump"]
             yield from (replace(frame, path=row["path"]) for frame in _record(row, root, agent, allow_hosts))
 
 
 def _record(row: dict[str, Any], root: str, agent: str, allow_hosts: list[str]) -> Iterator[Frame]:
-    offset, length = row["record_offset"], row["length"]
-    whole = offset is None
-    if not whole and (offset < 0 or not length or not 0 < length <= MAX_RECORD):
-        yield Frame(max(offset, 0), 0, b"", "not_found", f"no such range: {length} bytes at {offset}")
-        return
+    """The record that was picked, whatever else the range holds; of a whole file all."""
+    path, offset, length = row["path"], row["record_offset"], row["length"]
     try:
+        if offset is not None and (offset < 0 or (length is not None and not 0 < length <= MAX_RECORD)):
+            raise ValueError(f"no such range: {length} bytes at {offset}")
         if "://" in root:
-            raw = _asked(f"{root.rstrip('/')}/{row['path']}", offset, length, agent, allow_hosts)
-        elif offset is None:
-            yield from frames(os.path.join(root, row["path"]))
-            return
+            found, shift = frames_in(io.BytesIO(_asked(root, path, offset, length or GUESS, agent, allow_hosts))), offset or 0
+        elif offset is None or length is None:
+            found, shift = frames(os.path.join(root, path), offset or 0), 0
         else:
-            with open(os.path.join(root, row["path"]), "rb") as file:
+            with open(os.path.join(root, path), "rb") as file:
                 file.seek(offset)
-                raw = file.read(min(length, MAX_RECORD))
+                found, shift = frames_in(io.BytesIO(file.read(length))), offset
+        told = 0
+        for frame in found if offset is None else islice(found, 1):
+            told += 1
+            yield replace(frame, offset=frame.offset + shift)
+        if offset is not None and not told:
+            raise ValueError("there is no record")
     except (OSError, ValueError) as error:
-        yield Frame(offset or 0, length or 0, b"", "not_found", str(error))
-        return
-    found = (replace(frame, offset=frame.offset + (offset or 0)) for frame in frames_in(io.BytesIO(raw)))
-    if whole:
-        yield from found
-    else:                                                    # the record that was picked, whatever else the range holds
-        yield next(found, Frame(offset, length, b"", "not_found", "there is no record"))
+        yield Frame(max(offset or 0, 0), max(length or 0, 0), b"", "not_found", f"{error}" + (f" ({row['url']})" if row["url"] else ""))
 
 
-def _asked(url: str, offset: int | None, length: int | None, agent: str, allow_hosts: list[str]) -> bytes:
-    """Ask for a range of a file, more than once where the other side is busy. Raises ValueError where it cannot be had."""
-    wanted = [("Range", f"bytes={offset}-{offset + length - 1}")] if offset is not None and length else []
-    address = canonical(url)
-    if address is None:
-        raise ValueError(f"{url}: is no address of the web")
+def _asked(root: str, path: str, offset: int | None, length: int, agent: str, allow_hosts: list[str]) -> bytes:
+    """Ask for a range of a file, more than once where the other side is busy. Raises ValueError where it cannot be had.
+
+    A path is a file's name below the root: what stands for more than itself in an address is quoted, and no redirect is followed.
+    """
+    wanted = [("Range", f"bytes={offset}-{offset + length - 1}")] if offset is not None else []
+    url = f"{root.rstrip('/')}/{path}"
+    top, address = canonical(f"{root.rstrip('/')}/"), canonical(f"{root.rstrip('/')}/{quote(path)}")
+    if top is None or address is None or not address.startswith(top):
+        raise ValueError(f"{url}: is no address under the root")
     for again in range(TRIES):
         found: Fetched = fetch(address, agent=agent, headers=wanted, allow_hosts=allow_hosts, limits=Limits(body=MAX_RECORD))
         if found.truncated == "length":

@@ -34,8 +34,8 @@ UNCLEAN = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 """Control characters and halves of surrogate pairs: no Parquet reader and no tokenizer wants them."""
 FOLDERS = ("ingest.code:read",)
 """Readers that take a folder as a whole."""
-PLACING = ("member", "offset", "length", "content_type", "fetched_at")
-"""What a reader says of where a document was: it goes into `source`."""
+PLACING = ("file", "member", "offset", "length", "content_type", "fetched_at")
+"""What a reader says of where a document was: it goes into `source`. `file` names another file than the one that was read, to which that one points."""
 
 LIBRARIES = ("doi.org", "dx.doi.org", "gutenberg.org", "www.gutenberg.org")
 """Addresses that name a work, not a site: as a host they would tie all papers, or all books, together."""
@@ -145,7 +145,7 @@ def _rows(task: Task, refused: list[dict[str, Any]]) -> Iterator[dict[str, Any]]
             if isinstance(row, dict) and row["doc_id"] in seen:
                 row = Refused(row["uri"], "duplicate_id", "same source, place and time as another record", row["source"]["offset"])
             if isinstance(row, Refused):
-                refused.append(_cleaned({**asdict(row), "source": f"{task['given']['name']}/{name}"}))
+                refused.append(_cleaned({**asdict(row), "source": f"{task['given']['name']}/{row.source or name}"}))
                 continue
             seen.add(row["doc_id"])
             yield row
@@ -178,13 +178,13 @@ def _row(found: dict[str, Any], given: dict[str, Any], name: str) -> dict[str, A
 
     The id is of the file's and the member's name as they are: two that differ only in what cannot be stored keep apart.
     """
-    member, offset, fetched = found.get("member"), found.get("offset"), found.get("fetched_at")
+    name, member, offset, fetched = found.get("file") or name, found.get("member"), found.get("offset"), found.get("fetched_at")
     source, place = f"{given['name']}/{name}", member if member is not None else offset
     uri = _clean(found.get("uri") or f"file:{source}" + (f"#{place}" if place is not None else ""))
     text = _clean(found["text"] or "")
     if not text.strip() or len(text) > MAX_TEXT:
         return Refused(uri, "too_large" if text.strip() else "no_text", f"{len(text)} characters", offset)
-    where = {"path": name if member is None else f"{name}#{member}", **{key: found.get(key) for key in PLACING[1:]}}
+    where = {"path": name if member is None else f"{name}#{member}", **{key: found.get(key) for key in PLACING[2:]}}
     about = {key: _cleaned(value) for key, value in found.items() if key not in PLACING and key != "text"}
     captured = fetched.isoformat() if fetched else None
     return {

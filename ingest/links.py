@@ -13,15 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from ingest.plain import unescaped
-from ingest.syntax import BANG, LT, PADDING, QUESTION, SLASH, Bytes, attributes_end, behind, raw_end, tag_at
+from ingest.syntax import BANG, EQUALS, GT, LT, PADDING, QUESTION, SLASH, Bytes, attribute, behind, lower, raw_end, tag_at
 from ingest.tags import ID, RAW
 from ingest.urls import canonical
 
-A, AREA, BASE, LINK, META = (ID[name] for name in ("a", "area", "base", "link", "meta"))
-ATTRIBUTE = re.compile(rb"""([a-zA-Z:_-]{1,40})\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
+A, AREA, BASE, LINK, META, HEAD, BODY = (ID[name] for name in ("a", "area", "base", "link", "meta", "head", "body"))
+NAMES = {name.encode(): name for name in ("href", "rel", "name", "http-equiv", "property", "itemprop", "content")}
 MOST_LINKS = 10_000
-LONGEST_TAG = 8 << 10
+MOST_TAGS, MOST_ATTRIBUTES = 100_000, 500_000
+"""Of a page, that are looked at: each takes Python a microsecond, and a page of 16 MB has room for millions."""
+LONGEST = 8 << 10
 REFRESH = re.compile(r"^[\d.]{0,20}\s?[;,]\s*(?:url\s*=\s*)?[\"']?([^\"'\s]+)", re.I)
+
+Numbers = npt.NDArray[np.int32]
 
 
 class Links(NamedTuple):
@@ -35,7 +39,7 @@ class Links(NamedTuple):
 def links(page: bytes, url: str) -> Links:
     """Return the links of a page in UTF-8 that came from an address: of `a`, `area` and a refresh, not of what is shown in place."""
     base, first, told, found = url, None, [], dict[str, None]()
-    for tag, said in tags(page):
+    for tag, said, _ in tags(page):
         href = said.get("href", "")
         rel = said.get("rel", "").lower().split()
         if tag == BASE and href and base == url:
@@ -53,35 +57,50 @@ def links(page: bytes, url: str) -> Links:
     return Links(list(found), first, told)
 
 
-def tags(page: bytes) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the tags that may lead somewhere, with their attributes; none of a comment or a script."""
-    return ((tag, said) for tag, said, _ in placed_tags(page))
+def tags(page: bytes, *, head: bool = False, only: int | None = None, holding: bytes = b"") -> Iterator[tuple[int, dict[str, str], int]]:
+    """Yield the tags that may lead somewhere, with their attributes and the offset behind each; none of a comment or a script.
 
-
-def placed_tags(page: bytes, only: int | None = None, holding: bytes | None = None) -> Iterator[tuple[int, dict[str, str], int]]:
-    """Yield the same with the offset behind each tag: all, or those of one name and those that hold some bytes."""
-    where = _found(np.frombuffer(page + PADDING, np.uint8), len(page))
+    With `head` those of the page's head alone; with `only` those of one name, and others that hold some bytes.
+    """
+    found, named = _found(np.frombuffer(page + PADDING, np.uint8), len(page), head)
     if only is not None:
         places = np.array([at.start() for at in re.finditer(re.escape(holding), page)] if holding else [], np.int64)
-        where = where[(where[:, 0] == only) | (np.searchsorted(places, where[:, 1]) < np.searchsorted(places, where[:, 2]))]
-    for tag, start, end in where.tolist():
+        before = np.concatenate([[0], found[:-1, 3]]) if len(found) else found[:, 3]
+        found = found[(found[:, 0] == only) | (np.searchsorted(places, before) < np.searchsorted(places, found[:, 3]))]
+    for tag, first, last, end in found.tolist():
         said: dict[str, str] = {}
-        for name, double, single, bare in ATTRIBUTE.findall(page[start : min(end, start + LONGEST_TAG)]):
-            said.setdefault(name.decode().lower(), unescaped((double or single or bare).decode("utf-8", "replace")))
+        for start, stop, value, behind_value in named[first:last].tolist():
+            name = NAMES.get(page[start:stop].lower())
+            if name:
+                said.setdefault(name, unescaped(page[value : min(behind_value, value + LONGEST)].decode("utf-8", "replace")))
         yield tag, said, end
 
 
 @numba.njit(cache=True, nogil=True)
-def _found(data: Bytes, size: int) -> npt.NDArray[np.int64]:
-    """The number of each start tag that may lead somewhere, and where its attributes start and end."""
-    many = 0
+def _attributes(data: Bytes, at: int, size: int, into: Numbers, many: int) -> tuple[int, int]:
+    """Write down where the attributes of a tag stand that have a value, as far as there is room. Returns how many there are now, and the offset behind `>`."""
+    while True:
+        start, end, first, last, at = attribute(data, at, size)
+        if start == end:
+            return many, min(at + 1, size)
+        if first and many < len(into):
+            into[many, 0], into[many, 1], into[many, 2], into[many, 3] = start, end, first, last
+            many += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _found(data: Bytes, size: int, head: bool) -> tuple[Numbers, Numbers]:
+    """The number of each start tag that may lead somewhere, its attributes from one row to another, and the offset behind it; then where those stand."""
+    marks = equals = 0
     for i in range(size):
-        many += data[i] == LT
-    out, n, at = np.empty((many, 3), np.int64), 0, 0
-    while at < size:
+        marks += data[i] == LT
+        equals += data[i] == EQUALS
+    out, named = np.empty((min(marks, MOST_TAGS), 4), np.int32), np.empty((min(equals, MOST_ATTRIBUTES), 4), np.int32)
+    none, ends, n, m, at = named[:0], np.full(len(RAW), -1, np.int64), 0, 0, 0
+    while at < size and n < len(out):
         following = data[at + 1]
         name = at + 2 if following == SLASH else at + 1
-        letter = 97 <= (data[name] | 32) <= 122
+        letter = 97 <= lower(data[name]) <= 122
         if data[at] != LT or (not letter and following not in (BANG, QUESTION, SLASH)):
             at += 1
             continue
@@ -89,12 +108,15 @@ def _found(data: Bytes, size: int) -> npt.NDArray[np.int64]:
             at = behind(data, at, size)
             continue
         tag, start = tag_at(data, name, size)
-        at = attributes_end(data, start, size)
-        if following == SLASH:
-            continue
-        if tag in (A, AREA, BASE, LINK, META):
-            out[n, 0], out[n, 1], out[n, 2] = tag, start, at
-            n += 1
-        elif RAW[tag]:
-            at = raw_end(data, name, at, size)
-    return out[:n]
+        if head and tag == (HEAD if following == SLASH else BODY):
+            break
+        wanted = following != SLASH and tag in (A, AREA, BASE, LINK, META)
+        many, at = _attributes(data, start, size, named[m:] if wanted else none, 0)
+        if data[at - 1] != GT:
+            break  # the page ends inside the tag
+        if wanted:
+            out[n, 0], out[n, 1], out[n, 2], out[n, 3] = tag, m, m + many, at
+            n, m = n + 1, m + many
+        elif following != SLASH and RAW[tag]:
+            at = raw_end(data, tag, name, at, size, ends)
+    return out[:n], named[:m]

@@ -38,7 +38,7 @@ def render(found: Blocks, page: bytes, chosen: npt.NDArray[np.bool_]) -> str:
 
 def unescaped(text: str) -> str:
     """Return a text with its character references decoded."""
-    return html.unescape(TOO_BIG.sub("\ufffd", text))
+    return html.unescape(TOO_BIG.sub("\ufffd", text)) if "&" in text else text
 
 
 def shown(found: Blocks, page: bytes) -> list[str]:
@@ -53,7 +53,7 @@ def shown_of(found: Blocks, page: bytes, numbers: Sequence[int]) -> list[str]:
     for first, last in zip(starts, ends, strict=True):
         parts = [b" " if kind == BREAK else page[start:end] for start, end, _, kind in found.segments[first:last].tolist()]
         text = b"".join(parts).decode("utf-8", "replace")
-        texts.append(" ".join((unescaped(text) if "&" in text else text).split()))
+        texts.append(" ".join(unescaped(text).split()))
     return texts
 
 
@@ -184,12 +184,14 @@ def _cell_of(parents: Ints, tags: Ints, node: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _cells(parents: Ints, tags: Ints, row: int, behind: int, cell: int) -> int:
-    """How many cells of a row stand behind an element and before one of its cells."""
-    between = 0
-    for node in range(behind + 1, cell):
-        between += (tags[node] == TD or tags[node] == TH) and parents[node] == row
-    return between
+def _places(parents: Ints, tags: Ints) -> Ints:
+    """The place of each cell among those of its row, from 0."""
+    places, cells = np.zeros(len(parents), np.int32), np.zeros(len(parents), np.int32)
+    for node in range(1, len(parents)):
+        if tags[node] == TD or tags[node] == TH:
+            places[node] = cells[parents[node]]
+            cells[parents[node]] += 1
+    return places
 
 
 @numba.njit(cache=True, nogil=True)
@@ -245,6 +247,7 @@ def _render(data: Bytes, segments: Ints, blocks: Ints, parents: Ints, tags: Ints
     for x in range(len(segments)):
         size += segments[x, 1] - segments[x, 0] + 2
     out = np.empty(size + ROOM * (chosen.sum() + 2), np.uint8)
+    places = _places(parents, tags)
     at = row = cells = bars = ahead = last = line = item = 0  # of the row: cells written, bars with them, empty ones ahead, its last cell
     titles = False
     for block in range(len(blocks)):
@@ -259,7 +262,7 @@ def _render(data: Bytes, segments: Ints, blocks: Ints, parents: Ints, tags: Ints
             start = at + ROOM // 2
             end, _ = _fold(data, segments, first, block, out, start, 32)
             if end > start:
-                empty = _cells(parents, tags, row, last, cell)
+                empty = max(places[cell] - places[last] - 1, 0)
                 at = _join(out, line, at, cells == 1, ahead, empty, start, end)
                 cells, bars, last, titles = cells + 1, bars + min(empty, MOST_EMPTY) + 1, cell, titles and tags[cell] == TH
             continue
@@ -276,7 +279,7 @@ def _render(data: Bytes, segments: Ints, blocks: Ints, parents: Ints, tags: Ints
         end, words = _fold(data, segments, first, block, out, start, 32 if H1 <= tag <= H6 else 10)
         if end > start:
             item, line, row, cells, titles = held, at, table if words <= CELL_WORDS else 0, 1, cell > 0 and tags[cell] == TH
-            ahead = _cells(parents, tags, row, row, cell) if row else 0
+            ahead = places[cell] if row else 0
             bars, last = min(ahead, MOST_EMPTY) + 1, cell
             out[end] = 10
             at = end + 1

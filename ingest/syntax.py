@@ -15,6 +15,7 @@ LT, GT, SLASH, EQUALS, BANG, QUESTION, DASH, DOUBLE, SINGLE = b"<>/=!?-\"'"
 SPACE = 32
 
 Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -113,35 +114,34 @@ def _value(data: Bytes, at: int, size: int) -> tuple[int, int, int]:
 
 
 @numba.njit(cache=True, nogil=True)
+def attribute(data: Bytes, at: int, size: int) -> tuple[int, int, int, int, int]:
+    """Read the next attribute of a tag. Returns where its name starts and ends, its value, and the offset behind; at the tag's end the name is empty."""
+    while at < size and (data[at] <= SPACE or data[at] == SLASH):
+        at += 1
+    start = at
+    if at >= size or data[at] == GT:
+        return start, start, 0, 0, at
+    at += 1
+    while at < size and data[at] > SPACE and data[at] != EQUALS and data[at] != GT and data[at] != SLASH:
+        at += 1
+    end = at
+    first, last, at = _value(data, at, size)
+    return start, end, first, last, at
+
+
+@numba.njit(cache=True, nogil=True)
 def attributes(data: Bytes, at: int, size: int) -> tuple[np.uint64, bool, int]:
     """Read to the end of a tag. Returns the class words, whether it hides its content, and the offset behind `>`."""
     bits, hidden = np.uint64(0), False
-    while at < size and data[at] != GT:
-        if data[at] <= SPACE or data[at] == SLASH:
-            at += 1
-            continue
-        start = at
-        at += 1
-        while at < size and data[at] > SPACE and data[at] != EQUALS and data[at] != GT and data[at] != SLASH:
-            at += 1
-        end = at
-        first, last, at = _value(data, at, size)
+    while True:
+        start, end, first, last, at = attribute(data, at, size)
+        if start == end:
+            break
         if _is(data, start, end, b"class") or _is(data, start, end, b"id") or _is(data, start, end, b"role") or _is(data, start, end, b"itemprop"):
             bits |= words_in(data, first, last)
         elif _is(data, start, end, b"hidden") or (_is(data, start, end, b"style") and _hides(data, first, last)):
             hidden = True
     return bits, hidden, min(at + 1, size)
-
-
-@numba.njit(cache=True, nogil=True)
-def attributes_end(data: Bytes, at: int, size: int) -> int:
-    """The offset behind the `>` of a tag, past attributes whose values may hold one."""
-    while at < size and data[at] != GT:
-        if data[at] == EQUALS:
-            _, _, at = _value(data, at, size)
-        else:
-            at += 1
-    return min(at + 1, size)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -174,17 +174,23 @@ def _same_name(data: Bytes, at: int, name: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
-def raw_end(data: Bytes, name: int, at: int, size: int) -> int:
-    """Where the end tag of raw content starts, whose name is written at `name`; the page's end where it never comes."""
-    while at < size:
-        if data[at] == LT and data[at + 1] == SLASH and _same_name(data, at + 2, name):
-            return at
-        at += 1
-    return size
+def raw_end(data: Bytes, tag: int, name: int, at: int, size: int, ends: Offsets) -> int:
+    """Where the content of a raw element ends that starts at an offset: at its end tag, whose name is written at `name`, or at the page's end.
+
+    It has none where the tag closes itself, as XHTML and pictures write <title/>. `ends` remembers for each tag where its next end is: it is looked for
+    once, or a page of <style/> would be searched to its end for each.
+    """
+    if ends[tag] < at:
+        end = at
+        while end < size and not (data[end] == LT and data[end + 1] == SLASH and _same_name(data, end + 2, name)):
+            end += 1
+        ends[tag] = end
+    known: int = ends[tag]
+    return at if data[at - 2] == SLASH and (known == size or _opens_again(data, name, at, known)) else known
 
 
 @numba.njit(cache=True, nogil=True)
-def opens_again(data: Bytes, name: int, at: int, end: int) -> bool:
+def _opens_again(data: Bytes, name: int, at: int, end: int) -> bool:
     """Whether a tag of the same name starts before an offset: then the end there is that one's."""
     while at < end:
         if data[at] == LT and _same_name(data, at + 1, name):

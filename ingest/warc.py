@@ -10,6 +10,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from fastwarc import WarcRecord, WarcRecordType
@@ -74,7 +75,10 @@ def _asked(records: Iterable[Frame], folder: str, mode: str) -> Iterator[Asked]:
             found = Refused("", "corrupt_record", f"{type(error).__name__}: {error}", frame.offset)
         if found is None:
             continue
-        if isinstance(found, Refused) or "text" in found:
+        if isinstance(found, Refused):
+            yield replace(found, source=frame.path or ""), None, {}
+            continue
+        if "text" in found:
             yield found, None, {}
             continue
         body, charset = found.pop("body"), found.pop("charset")
@@ -99,9 +103,9 @@ def _document(about: dict[str, Any], answer: Any) -> Found:
     if answer is None:
         return about
     if isinstance(answer, Failure):
-        return Refused(about["uri"], answer.reason, answer.error, about["offset"])
+        return Refused(about["uri"], answer.reason, answer.error, about["offset"], about["file"] or "")
     if "refused" in answer:
-        return Refused(about["uri"], answer["refused"], answer["error"], about["offset"])
+        return Refused(about["uri"], answer["refused"], answer["error"], about["offset"], about["file"] or "")
     kept = {key: answer.get(key) for key in ("text", "title", "author", "license", "confidence")}
     said = {*((about["facts"] or {}).get("opt_out") or "").split(), *answer.get("opt_out", ())}
     return {**about, **kept, "lang": answer.get("language"), "date": _day(answer["date"]), "facts": _facts(said)}
@@ -133,7 +137,7 @@ def _page(frame: Frame, folder: str = "") -> Found | None:
         http = kind == WarcRecordType.response and record.is_http
         if http:
             record.parse_http()
-        sent = {key.lower(): value for key, value in record.http_headers.items()} if http else {}
+        sent = [(key.lower(), value) for key, value in record.http_headers.items()] if http else []
         kept, status = record.headers, record.http_headers.status_code if http else 200
         body = record.reader.read()
     except (OSError, ValueError) as error:
@@ -142,10 +146,10 @@ def _page(frame: Frame, folder: str = "") -> Found | None:
         return Refused("", "no_uri", "no WARC-Target-URI", frame.offset)
     if kind == WarcRecordType.resource and uri.partition(":")[0].lower() not in ("http", "https", "file", "ftp"):
         return None
-    content_type = sent.get("content-type") or ("" if http else kept.get("Content-Type") or "")
-    facts = _facts({*told.split(), *optout.said(sent.items())})
+    content_type = dict(sent).get("content-type") or ("" if http else kept.get("Content-Type") or "")
+    facts = _facts({*told.split(), *optout.said(sent)})      # of several headers of a name each counts
     try:
-        found = _body(frame, uri, status, content_type, sent, body, _time(when))
+        found = _body(frame, uri, status, content_type, dict(sent), body, _time(when))
         return found if isinstance(found, Refused) else {**found, "facts": facts}
     except ValueError as error:
         return Refused(uri, "bad_encoding" if "too_large" not in str(error) else "too_large", str(error), frame.offset)
@@ -174,7 +178,7 @@ def _body(
     kind = content_type.partition(";")[0].strip().lower()
     charset = charset_of(content_type)
     body = undone(body, said.get("transfer-encoding", ""), said.get("content-encoding", ""))
-    about = {"uri": uri, "member": frame.path, "offset": frame.offset, "length": frame.length, "fetched_at": fetched_at, "content_type": kind or None}
+    about = {"uri": uri, "file": frame.path, "offset": frame.offset, "length": frame.length, "fetched_at": fetched_at, "content_type": kind or None}
     if is_html(kind, body):
         return {**about, "body": body, "charset": charset}
     if kind != "text/plain":
@@ -183,7 +187,7 @@ def _body(
         text = decode(body, charset)[0]
     except UnicodeError as error:
         return Refused(uri, "wrong_charset", str(error), frame.offset)
-    return {**about, "text": text.replace("\r\n", "\n").strip()}
+    return {**about, "text": text.replace("\r\n", "\n").replace("\r", "\n").strip()}
 
 
 def _day(said: str | None) -> datetime.date | None:

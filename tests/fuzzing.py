@@ -8,6 +8,7 @@ is made as small as it gets in a minute and kept in tests/seeds/PARSER, which `m
 """
 
 import argparse
+import gzip
 import hashlib
 import io
 import os
@@ -18,9 +19,12 @@ import tarfile
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import brotli
 
 HERE = Path(__file__).resolve().parent
 if str(HERE.parent) not in sys.path:
@@ -38,9 +42,17 @@ MOST = 1 << 16
 NUMBERS = (b"0", b"-1", b"1", b"255", b"65536", b"2147483648", b"4294967295", b"99999999999999999999", b"1e309", b"0x7fffffff")
 
 PARSERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "warc": (".warc", "ingest.warc:read", (".warc", ".html")),
+    "warc": (".warc", "ingest.warc:read", (".warc", ".wet", ".wat", ".html")),
     "warc_gz": (".warc.gz", "ingest.warc:read", (".warc.gz",)),
+    "arc": (".arc", "ingest.warc:read", (".arc",)),
+    "arc_gz": (".arc.gz", "ingest.warc:read", (".arc.gz",)),
+    "cdx": (".cdx", "fuzzing:index", (".cdx", ".cdxj")),
+    "manifest": (".jsonl", "fuzzing:index", (".manifest.jsonl", "rows.jsonl")),
+    "manifest_csv": (".csv", "fuzzing:index", (".csv",)),
+    "codings": (".coded", "fuzzing:uncoded", (".coded",)),
     "html": (".html", "fuzzing:html", (".html",)),
+    "html_tree": (".html", "fuzzing:html_tree", (".html",)),
+    "language": (".txt", "fuzzing:language", ("book.txt", ".html", ".txt")),
     "links": (".html", "fuzzing:linked", (".html",)),
     "robots": (".txt", "fuzzing:robots", (".robots",)),
     "charset": (".txt", "fuzzing:decoded", (".html", ".txt")),
@@ -58,6 +70,8 @@ PARSERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "cwe": (".xml", "ingest.reference:read", ("cwe.xml",)),
     "rfc": (".txt", "ingest.reference:read", (".rfc.txt",)),
     "manual": (".1", "ingest.reference:read", (".man.1", ".mdoc.1")),
+    "dictionary": (".index", "fuzzing:dictionary", (".dictd",)),
+    "wordnet": (".noun", "fuzzing:wordnet", ("data.noun",)),
     "code": (".zip", "ingest.code:read", (".zip", ".whl", ".epub")),
     "code_tar": (".tar.gz", "ingest.code:read", (".tar.gz",)),
     "tables": (".jsonl", "ingest.tables:read", (".jsonl",)),
@@ -80,6 +94,58 @@ def html(path: str) -> Iterator[Any]:
     from ingest import fast
 
     yield fast.extract(Path(path).read_bytes(), url="http://a.example/")
+
+
+def html_tree(path: str) -> Iterator[Any]:
+    from ingest import html
+
+    yield html.extract(Path(path).read_bytes(), url="http://a.example/")
+
+
+def index(path: str) -> Iterator[Any]:
+    from catalog.lake import connect, engine_error
+    from headrace.cdx import view
+
+    with connect() as db:
+        try:
+            view(db, "ingest.web", [path])
+            yield from db.execute("SELECT path, record_offset, length, url, dump, host, domain, tld FROM entries").fetchall()
+        except engine_error():
+            yield None
+
+
+def uncoded(path: str) -> Iterator[Any]:
+    from ingest.codings import undone
+
+    for name in ("gzip", "deflate", "br", "zstd", "chunked"):
+        try:
+            yield undone(Path(path).read_bytes(), name, name)
+        except ValueError:
+            yield None
+
+
+def language(path: str) -> Iterator[Any]:
+    import polars as pl
+
+    from curate.language import identify
+
+    yield from identify(pl.DataFrame({"text": [Path(path).read_bytes().decode("utf-8", "replace")]})).to_dicts()
+
+
+def dictionary(path: str) -> Iterator[Any]:
+    """The index and what it leads into, with an empty line between them."""
+    from ingest.reference import read
+
+    places, _, texts = Path(path).read_bytes().partition(b"\n\n")
+    Path(path).write_bytes(places + b"\n")
+    Path(path).with_suffix(".dict").write_bytes(texts)
+    yield from read(path)
+
+
+def wordnet(path: str) -> Iterator[Any]:
+    from ingest.reference import read
+
+    yield from read(str(Path(path).rename(Path(path).with_name("data.noun"))))
 
 
 def linked(path: str) -> Iterator[Any]:
@@ -139,7 +205,7 @@ def sound(parser: str) -> list[bytes]:
 
 
 def packed(endings: tuple[str, ...]) -> list[bytes]:
-    """Archives and a PDF, made of the golden inputs."""
+    """Archives, indexes and a PDF, made of the golden inputs."""
     from texts_making import column, pdf
 
     golden = {path.name: path.read_bytes() for path in sorted((HERE / "golden" / "fuzz").iterdir())}
@@ -150,6 +216,21 @@ def packed(endings: tuple[str, ...]) -> list[bytes]:
         made += [zipped(tree), zipped({"mimetype": b"application/epub+zip", **book})]
     if ".tar.gz" in endings or ".tex.tar.gz" in endings:
         made += [tarred(tree), tarred({"main.tex": golden["flow.tex"], "part.tex": b"A part."})]
+    if ".coded" in endings:
+        page = golden["weir.html"]
+        made += [gzip.compress(page), zlib.compress(page), zlib.compress(page)[2:-4], brotli.compress(page), b"%x\r\n%s\r\n0\r\n\r\n" % (len(page), page)]
+    if ".arc" in endings or ".arc.gz" in endings:
+        note, page = b"1 0 Old\nURL IP-address Archive-date Content-type Archive-length\n", b"HTTP/1.0 200 OK\r\n\r\n" + golden["weir.html"]
+        old = [b"filedesc://old.arc 127.0.0.1 20010203040506 text/plain %d\n%s\n" % (len(note), note)]
+        old += [b"http://a.example/%d 10.0.0.1 20010203040506 text/html %d\n%s\n" % (n, len(page), page) for n in range(3)]
+        made.append(b"".join(map(gzip.compress, old) if ".arc.gz" in endings else old))
+    if ".cdx" in endings:
+        line = 'k)/ 20261003120000 {"url": "http://a.example/", "status": "200", "length": "900", "offset": "41", "filename": "a.warc.gz"}\n'
+        made += [line.encode() * 9, b" CDX N b a m s k r M S V g\n" + b"k)/ 20261003120000 http://a.example/ text/html 200 X - - 900 41 a.warc.gz\n" * 9]
+    if ".manifest.jsonl" in endings:
+        made.append(b'{"path": "a.warc.gz", "offset": 41, "length": 900, "dump": "D"}\n' * 9)
+    if ".dictd" in endings:
+        made.append(b"sluice\tA\tP\nweir\tP\tM\n\n" + b"sluice: a gate\nweir: a wall\n")
     if ".pdf" in endings:
         lines = [f"The keeper of lock {n} wrote the level of the wa-" if n % 3 == 0 else f"ter into the book, page {n}." for n in range(30)]
         made.append(pdf([column(50, 700, lines) + column(320, 700, lines), column(50, 700, lines)]))

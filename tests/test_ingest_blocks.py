@@ -45,6 +45,8 @@ PAGES = {
     "formatting closes no block": ("<b><p>a</b>b</p>c", [("p", "ab"), ("", "c")]),
     "an end tag alone": ("a</div></p></nothing>b", [("", "a"), ("", "b")]),
     "space is no block": ("<div> <p>a</p> \n <p>b</p> </div>", [("p", "a"), ("p", "b")]),
+    "a break that ends nothing": ("<p>a</br>b</p></br>c", [("p", "a|b"), ("", "c")]),
+    "an empty title is none": ("<title></title><style></style><p>a", [("p", "a")]),
     "capitals": ("<P CLASS=X>a</P><SCRIPT>no</script>b", [("p", "a"), ("", "b")]),
     "nothing": ("", []),
     "a page cut in a tag": ("<p>a<b class='x", [("p", "a")]),
@@ -82,7 +84,9 @@ def test_empty_raw_elements_are_searched_for_their_end_once(page: bytes) -> None
     assert len(scan(page).segments) == 0
 
 
-@pytest.mark.parametrize("page", [b"<head><title>T</title></head><svg><title>no</title></svg>", b"<svg><title>no</title></svg><title>T</title>"])
+@pytest.mark.parametrize("page", [
+    b"<head><title>T</title></head><svg><title>no</title></svg>", b"<svg><title>no</title></svg><title>T</title>", b"<title></title><title>T</title>",
+])  # fmt: skip
 def test_the_title_is_the_head_s_not_a_picture_s(page: bytes) -> None:
     assert page[slice(*scan(page).title)] == b"T"
 

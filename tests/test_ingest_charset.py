@@ -51,6 +51,22 @@ def test_a_label_means_what_pages_mean_by_it() -> None:
     assert decode(b"caf\xe9 na\xefve")[0] == "café naïve"    # too little evidence for a rare encoding
 
 
+@pytest.mark.parametrize(("label", "text", "encoding"), [
+    ("x-sjis", "水門", "cp932"), ("windows-31j", "①水門", "cp932"), ("ISO-8859-8-I", "שלום", "iso8859-8"), ("windows-874", "ประตูน้ำ", "cp874"),
+    ("x-cp1251", "Шлюз", "cp1251"), ("x-x-big5", "水門", "big5hkscs"), ("windows-949", "갑문", "cp949"), ("x-mac-cyrillic", "Шлюз", "mac-cyrillic"),
+])  # fmt: skip
+def test_labels_that_pages_use_and_python_does_not_know(label: str, text: str, encoding: str) -> None:
+    """On so little text nothing could be guessed."""
+    assert decode(html(text, encoding, label)) == (html(text, "utf-8", label).decode(), encoding)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("declared", [None, "utf-8", "utf-16"])
+def test_markup_in_utf_16_needs_no_mark(encoding: str, declared: str | None) -> None:
+    page = f"<html><body>The lock, {RUSSIAN}"
+    assert decode(page.encode(encoding), declared) == (page, encoding)
+
+
 def test_a_stray_byte_and_a_cut_do_not_make_it_another_encoding() -> None:
     assert decode(("é" * 50).encode() + b"\xe9" + b" and on")[1] == "utf-8"
     assert decode("grün".encode()[:3]) == ("gr\ufffd", "utf-8")

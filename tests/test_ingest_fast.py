@@ -1,6 +1,7 @@
 """The fast tier: features and trees, the text of chosen blocks, what a page says of itself, and where another's text stands in it."""
 
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ def rendered(markup: str) -> str:
     ("<p>a&nbsp;b \u00a0 c\u200b&shy;d</p>", "a b cd"),
     ("<p>1 &lt;b&gt; 2</p>", "1 <b> 2"),
     ("<p>x<br><br><br>y<br></p>", "x\ny"),
+    ("<table><tr><td>a<td><table><tr><td>b<td>c</table><td>d<td>e</table>", "a\n| b | c |\n|  |  | d | e |"),
     ("", ""),
 ])
 def test_blocks_as_text(markup: str, text: str) -> None:
@@ -183,6 +185,7 @@ def said(markup: str, url: str = "", day: str | None = "2026-01-01") -> dict[str
     ("<p>It was on 17 March 2021 that the old weir broke at last.</p>", "date", None),
     ("<time datetime=2021-05-17>long ago</time>", "date", "2021-05-17"),
     ("<html lang=pt-BR>", "language", "pt-BR"),
+    ("<html xmlns='http://www.w3.org/1999/xhtml' xml:lang='de'>", "language", "de"),
     ("<a rel='license nofollow' href=//creativecommons.org/licenses/by/4.0/>x</a>", "license", "CC-BY-4.0"),
     ("<footer><p>This page is under <a href='https://creativecommons.org/licenses/by-sa/3.0/'>a licence</a></footer>", "license", "CC-BY-SA-3.0"),
     ("<p>A photo under <a href='https://creativecommons.org/licenses/by-sa/3.0/'>a licence</a></p>", "license", None),
@@ -193,6 +196,10 @@ def said(markup: str, url: str = "", day: str | None = "2026-01-01") -> dict[str
     ("<footer>This work: <a href=//creativecommons.org/licenses/by/4.0/><img></a> some rights</footer>x", "license", "CC-BY-4.0"),
     ("<!-- <meta name=author content='Old Template'> -->", "author", None),
     ("<p>Windows 10 May 2020 Update</p>", "date", None),
+    ('<script type="application/ld+json">[{"@type": "ImageObject", "license": "https://creativecommons.org/licenses/by/4.0/"}]</script>', "license", None),
+    ('<script type="application/ld+json">{"@type": ["WebPage"], "license": "https://creativecommons.org/licenses/by/4.0/"}</script>', "license", "CC-BY-4.0"),
+    ("<head><script>x = '<body>'</script><meta name=author content='Ada Sluice'></head><body><p>x", "author", "Ada Sluice"),
+    ("<head></head><body><meta name=author content='Some Reviewer'><p>x", "author", None),
     ("<title>C++ - a guide - to it</title>", "title", "C++ - a guide"),
 ])
 def test_what_a_page_says_of_itself(markup: str, key: str, answer: str | None) -> None:
@@ -224,6 +231,35 @@ def test_a_wide_row_of_empty_cells_stays_inside() -> None:
 
 def test_a_page_of_too_many_blocks_is_not_measured() -> None:
     assert fast.extract(b"<p>x" * (fast.MAX_BLOCKS + 1)) is None
+    assert fast.extract(b"<p>" + b"x<b>" * fast.MAX_SEGMENTS) is None
+
+
+def test_what_a_page_says_for_robots_is_found_behind_a_script() -> None:
+    found = fast.extract(page("Weir", head="<script>document.write('<body></head>')</script><meta name=robots content=noai>"))
+    assert found is not None and found["opt_out"] == ["noai"]
+
+
+ENDLESS = {
+    "links to a licence that do not end": b'<footer>x<a href="//creativecommons.org/">',
+    "licences": b'<a rel=license href="//creativecommons.org/licenses/x">',
+    "tables in rows": b"<tr><td>x<td><table><tr><td>y</table><td>z" + b"<b></b>" * 40,
+    "signs": b"<", "open elements": b"<b>", "items": b"<li>", "ends": b"</p>", "comments": b"<!--", "raw elements": b"<style/>", "titles": b"<title/>",
+    "attributes": b"<a x='' y=\"\" z>", "names": b"<aaaaaaaaaaaaaaaa", "classes": b"<p class='post comment share'>",
+    "styles": b"<b style='display:  d'>", "references": b"&#x", "amps": b"&amp", "times": b"<time datetime", "metas": b"<meta name=a content=b>",
+    "notes": b"<script type=application/ld+json>[</script>", "cells": b"<td>", "rows": b"<tr><td>x", "code": b"<pre>x", "formulae": b"<math>x",
+    "spaces": "<p>\u3000".encode(), "dates": b"<p class=date>1. 1. ", "words": b"a ",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENDLESS)
+def test_a_page_of_one_thing_ends(name: str) -> None:
+    """Four megabytes of it, which is read in the process that reads the archive: nobody would end it there."""
+    unit = ENDLESS[name]
+    data = b"<html><head><title>x</title></head><body><div>" + unit * ((4 << 20) // len(unit))
+    start = time.process_time()
+    fast.extract(data)
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize("markup", [b"", b"   ", b"<html><script>only()</script></html>", bytes(range(128, 256)) * 40, b"<p>x" * (5 << 20)])

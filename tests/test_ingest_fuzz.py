@@ -78,6 +78,7 @@ def gz(packed: io.BytesIO) -> gzip.GzipFile:
 
 BOMBS: dict[str, tuple[str, Callable[[Path], bytes]]] = {
     "a WARC member": ("warc_gz", lambda _: pack(gz, b"WARC/1.1\r\nWARC-Type: response\r\nContent-Length: 1073741824\r\n\r\n")),
+    "what stands between records": ("warc_gz", lambda _: pack(gz, b"WARC/1.1\r\nContent-Length: 0\r\n\r\n\r\n\r\n", b"\n")),
     "a table": ("tables_gz", lambda _: pack(gz, b'{"text": "')),
     "an EPUB": ("epub", lambda _: zipped("META-INF/container.xml", b"<container>")),
     "a zip of code": ("code", lambda _: zipped("a/b.py", b"x = 1\n")),

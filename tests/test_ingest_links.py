@@ -1,10 +1,12 @@
 """Where a page leads."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.links import links
+from ingest.links import MOST_LINKS, links
 
 URL = "http://h.example/a/page"
 
@@ -19,6 +21,9 @@ URL = "http://h.example/a/page"
     ("<map><area href=b></map><img src=c><iframe src=d></iframe><link rel=stylesheet href=e>", ["http://h.example/a/b"]),
     ("<meta http-equiv=refresh content='0; URL=b'><meta http-equiv=refresh content=5>", ["http://h.example/a/b"]),
     ('<a title="a > b" href=b>', ["http://h.example/a/b"]),
+    ("""<a data-s1="see href='no'" href=yes><a x='1'href=b><a title = "href=no" HREF = c>""", [f"http://h.example/a/{name}" for name in ("yes", "b", "c")]),
+    ("<a href=b href=no><a ='no' href=c><a/href=d/><a href>", [f"http://h.example/a/{name}" for name in ("b", "c", "d/")]),
+    ("<svg><title/><style/></svg><script src=x.js/><a href=b>", ["http://h.example/a/b"]),
     ("<a href='b", []), ("", []), ("<", []), ("<a", []), ("</a href=b>", []),
 ])
 def test_links(page: str, found: list[str]) -> None:
@@ -30,6 +35,15 @@ def test_what_the_head_says() -> None:
     found = links(page, URL)
     assert found.canonical == "http://h.example/one"
     assert found.metas == [("robots", "noindex"), ("tdm-reservation", "1")]
+
+
+def test_a_page_of_links_ends() -> None:
+    """What is looked at of a page that is nothing else."""
+    assert len(links(b"".join(b"<a href=%d>" % n for n in range(12_000)), URL).links) == MOST_LINKS
+    for tag in (b"<a href=x>", b"<a href=http://[bad>", b"<a " + b"x=y " * 200_000 + b">"):
+        start = time.process_time()
+        assert len(links(tag * ((8 << 20) // len(tag)), URL).links) <= 1
+        assert time.process_time() - start < 10
 
 
 PIECES = ["<a href=", "'", '"', ">", "<!--", "-->", "<script>", "</script>", "<base href=", "x", " ", "<", "/", "=", "\0", "é", "<meta content="]

@@ -189,13 +189,48 @@ def test_a_bomb_is_not_expanded(tmp_path: Path) -> None:
     assert [reason for reason, _ in refused] == ["corrupt_record", "too_large"]
 
 
-@pytest.mark.parametrize("name", ["gzip", "deflate", "br", "cut", "said", "chunked", "broken"])
+@pytest.mark.parametrize("coding", ["deflate", "br", "gzip", "zstd", "deflate, br"])
+@pytest.mark.parametrize("kind", [HTML, "text/plain; charset=utf-8"])
+def test_a_content_encoding_that_was_undone_is_let_be(tmp_path: Path, coding: str, kind: str) -> None:
+    """Archives often undo it and leave the header, whatever a page begins with."""
+    body = b"\n<p>" + PROSE.encode() if kind == HTML else b"Dead reckoning\nand a face, a cab\n" + PROSE.encode()
+    path = warc(tmp_path / "w.warc.gz", records([("http://a.example/", body, kind, 200)], headers={"Content-Encoding": coding, "Transfer-Encoding": "chunked"}))
+    (found,) = read(path)
+    assert isinstance(found, dict) and PROSE.strip() in found["text"]
+    assert kind == HTML or found["text"].startswith("Dead reckoning\nand")
+
+
+def test_lines_that_end_in_carriage_returns_are_lines(tmp_path: Path) -> None:
+    (found,) = read(warc(tmp_path / "w.warc.gz", records([("http://a.example/", b"one\rtwo\r\nthree", "text/plain", 200)])))
+    assert isinstance(found, dict) and found["text"] == "one\ntwo\nthree"
+
+
+def test_of_several_headers_for_robots_each_counts(tmp_path: Path) -> None:
+    (record,) = records([answer(0)], packed=False)
+    more = b"X-Robots-Tag: noai\r\nX-Robots-Tag: noindex\r\nTDM-Reservation: 1\r\nContent-Type: text/html"
+    grown = record.replace(b"Content-Type: text/html", more, 1)
+    (found,) = read(warc(tmp_path / "w.warc", [lying(grown, len(grown) - len(record))]))
+    assert isinstance(found, dict) and found["facts"] == {"opt_out": "noai tdm-reservation"}
+
+
+def test_the_next_member_is_looked_for_in_one_pass(tmp_path: Path) -> None:
+    """Where nothing but the marks of members stands, and where its mark lies across what is read at a time."""
+    (good,) = records([answer(7)])
+    for size in (16 << 20, (1 << 20) - 4096, (1 << 20) - 2, (1 << 20) + 1):
+        noise = (b"\x1f\x8b\x08" * (size // 3 + 1))[:size]
+        started = time.process_time()
+        assert both(warc(tmp_path / "w.warc.gz", [*records(FIVE[:1]), noise, good]))[0] == [*uris(0), *uris(7)]
+        assert time.process_time() - started < 10
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br", "cut", "cut br", "said", "chunked", "broken"])
 def test_a_content_encoding_is_undone_where_it_was_done(tmp_path: Path, name: str) -> None:
     plain = page("Encoded")
     chunked = b"".join(b"%x\r\n%s\r\n" % (len(plain[at : at + 300]), plain[at : at + 300]) for at in range(0, len(plain), 300)) + b"0\r\n\r\n"
     body, headers = {
         "gzip": (gzip.compress(plain), {"Content-Encoding": "gzip"}), "deflate": (zlib.compress(plain)[2:-4], {"Content-Encoding": "deflate"}),
         "br": (brotli.compress(plain), {"Content-Encoding": "br"}), "cut": (gzip.compress(plain)[:-20], {"Content-Encoding": "gzip"}),
+        "cut br": (brotli.compress(page("Encoded", " ".join(f"{n}. {PROSE}" for n in range(4000))))[:-20], {"Content-Encoding": "br"}),
         "said": (plain, {"Content-Encoding": "gzip", "Transfer-Encoding": "chunked"}), "chunked": (chunked, {"Transfer-Encoding": "chunked"}),
         "broken": (b"\x1f\x8bnonsense", {"Content-Encoding": "gzip"}),
     }[name]  # fmt: skip
