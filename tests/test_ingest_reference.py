@@ -219,26 +219,9 @@ def test_whose_licence_is_known(tmp_path: Path, base: str, license: str | None) 
     assert found(tmp_path / "w.xml")[0][0]["license"] == license
 
 
-@pytest.mark.parametrize(("source", "text"), [
-    ("<syntaxhighlight lang=\"py\">\nx = ''\ny = f()\n'''doc'''\n</syntaxhighlight>", "```\nx = ''\ny = f()\n'''doc'''\n```"),
-    ("Call <code>open()</code> or printf() once.", "Call open() or printf() once."),
-    ("Use <syntaxhighlight lang=\"c\" inline>x = f()</syntaxhighlight> here.", "Use x = f() here."),
-    ("<pre>\na &lt; b &amp;&amp; f()\n</pre>", "```\na < b && f()\n```"), ("A <nowiki>''raw'' &lt;b&gt;</nowiki> b.", "A ''raw'' <b> b."),
-    ("The lock ({{IPA|x}}; {{lang-nl|sluis}}) is.", "The lock (sluis) is."), ("The lock ({{IPA|x}}, {{audio|y}}) is.", "The lock is."),
-    ("The lock (sluis; {{IPA|x}}) is (old).", "The lock (sluis) is (old)."), ("An ''odd' quote'''.", "An odd' quote'."),
-    ("; Weir : a dam\n: as said\nof old\n* a\n*: b", "Weir: a dam\n\nas said of old\n\n- a\n- b"),
-    ("# {{lb|en|x}} To open {{l|en|gate}}.\n# {{plural of|en|weir}}\n#: {{ux|en|It '''opens'''.}}",
-    "- To open gate.\n- plural of weir\n- It opens."),
-    ("{{ubl|a|b|c}} {{yes}}", "a, b, c Yes"), ("<poem>\nOne line,\nand two.\n</poem>", "One line,\n\nand two."),
-    ("{|\n| {{flag|France}} || {{sortname|Ann|Lock}}\n|}", "| France | Ann Lock |"),
-])
-def test_code_and_what_is_left_out(source: str, text: str) -> None:
-    assert wikitext.convert(source.encode(), cut=["File"])["text"] == text
-
-
 def test_code_in_an_answer_is_as_it_was() -> None:
-    said = html_text("<h1>Why</h1><pre><code># a comment\nx = 1\n## two\n</code></pre><h2>So</h2><p># no heading</p>")
-    assert said == "### Why\n```\n# a comment\nx = 1\n## two\n```\n#### So\n### no heading"
+    said = html_text("<h1>Why</h1><pre><code># a comment\nx = 1\n## two\n</code></pre><h2>So</h2>")
+    assert said == "### Why\n```\n# a comment\nx = 1\n## two\n```\n#### So"
 
 
 def test_posts_without_numbers_are_counted(tmp_path: Path) -> None:
@@ -335,8 +318,8 @@ Behind.
 """
     (tmp_path / "a.1").write_text(table.replace("\\\\", "\\"))
     ((row,), _) = found(tmp_path / "a.1")
-    lines = ["| Name | Use |", "| up | opens the gate. |", "| a long cell | as it stands. |", "| closes it all. |", "\nBehind."]
-    assert row["text"] == "# a(1)\n\n## T\n\n" + "\n".join(lines)
+    rows = "| Name | Use |\n| up | opens the gate. |\n| a long cell | as it stands. |\n| closes it all. |"
+    assert row["text"] == f"# a(1)\n\n## T\n\n{rows}\n\nBehind."
 
 
 def test_entries_that_lie_in_each_other_are_refused(tmp_path: Path) -> None:
@@ -352,8 +335,7 @@ def test_xml_that_is_no_catalogue_needs_no_memory(tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert found(tmp_path / "x.xml.gz") == ([], ["too_many_elements"])
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
-    whole = "<Weakness_Catalog>" + "<Weakness ID='1' Name='a'><Description>b</Description></Weakness>" * 60_000 + "</Weakness_Catalog>"
-    (tmp_path / "x.xml").write_text(whole)
+    (tmp_path / "x.xml").write_text("<C>" + "<Weakness ID='1' Name='a'><Description>b</Description></Weakness>" * 60_000 + "</C>")
     assert len(found(tmp_path / "x.xml")[0]) == 60_000
 
 
@@ -374,13 +356,6 @@ def test_damaged_works_give_documents_or_reasons(tmp_path: Path, name: str, dama
     (tmp_path / name).write_bytes(data)
     for row in read(str(tmp_path / name)):
         assert isinstance(row, Refused) or row["text"].strip()
-
-
-@given(st.lists(st.sampled_from(["{{", "}}", "[[", "]]", "|", "''", "\n", "=", "==", "* ", "{|", "|-", "|}", "! ", "<ref>", "</ref>", "<br>", "&amp;",
-    "File:", "convert", "a", "<nowiki>", "</div>", "{{{"]), max_size=60))
-@settings(max_examples=200, deadline=None)
-def test_any_wikitext_is_text(pieces: list[str]) -> None:
-    assert isinstance(wikitext.convert("".join(pieces).encode(), cut=["File"])["text"], str)
 
 
 @given(st.lists(st.sampled_from([".TP", ".SH", "\n", " ", ".if n \\{", ".\\}", ".de X", "..", "\\f", "\\*(", "\\[", "\\h'", '"', ".IP", ".nf", ".TS", "T{",
@@ -406,8 +381,7 @@ def test_hostile_lines_take_no_time(line: str) -> None:
 def test_a_hostile_synset_takes_no_time(tmp_path: Path) -> None:
     (tmp_path / "data.noun").write_text("00001740 03 n 02 a 0" + " 000" * 200_000 + "\n")
     start = time.process_time()
-    assert found(tmp_path / "data.noun") == ([], ["bad_entry"])
-    assert time.process_time() - start < 2
+    assert found(tmp_path / "data.noun") == ([], ["bad_entry"]) and time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("root", [WIKI % "".join(PAGE % (f"P{i}", 0, i, "", f"text {i} {i**9}") for i in range(3000)),
