@@ -18,6 +18,8 @@ MATH_NOISE = re.compile(r"\\(?:label|tag)\*?\s*\{[^{}]*\}|\\(?:nonumber|notag|xs
 INNER = re.compile(r"\$([^$]*)\$")
 CLOSE = (",", ".", "'", "/", "?", ";", ":", "!", "~", "-", ")", "{", "}", "\\/", "\\footnote")
 """What stands directly behind a word."""
+PROSE = re.compile(r"(?:\b[A-Za-z]{2,}[,.;:]?\s+){4}[A-Za-z]{2,}")
+"""Words in a row: what stands between two dollars then is what stands between two formulae."""
 LEFT_OUT = {
     "footnote": "footnotes", "footnotetext": "footnotes", "marginpar": "footnotes", "sidenote": "footnotes", "includegraphics": "figure", "epsfig": "figure",
     "psfig": "figure", "plotone": "figure", "bibliography": "references", "printbibliography": "references",
@@ -145,19 +147,24 @@ class Reader:
 
     def formula(self, opens: str, stream: Stream) -> None:
         r"""A formula between dollars; `$` that has no partner in its paragraph is none."""
-        found, depth = list[str](), 0                        # in braces `$` is a formula's within its words: `\text{if $x$}`
-        while stream.rest and not (stream.rest[-1] == opens and depth <= 0) and not (stream.rest[-1][0] == "\n" and stream.rest[-1].count("\n") > 1):
+        found, plain, depth = list[str](), list[str](), 0    # in braces `$` is a formula's within its words: `\text{if $x$}`
+        while stream.rest and not (stream.rest[-1][0] == "\n" and stream.rest[-1].count("\n") > 1):
+            if stream.rest[-1] == opens and (depth <= 0 or stream.lost <= 0):
+                break
             unit = stream.rest.pop()
             if opens == "$" and unit == "$$" and depth <= 0:  # `$a$$b$`: one ends and the next begins
                 stream.rest += ["$", "$"]
                 break
             depth += (unit == "{") - (unit == "}")
             found.append(unit)
-        closed = bool(stream.rest) and stream.rest[-1] == opens
+            if depth <= 0 and unit[0] != "\\":
+                plain.append(unit)
+        closed = bool(stream.rest) and stream.rest[-1] == opens and not (opens == "$" and PROSE.search("".join(plain)))
         if closed:
             stream.rest.pop()
         elif depth > 0 and opens in found:                   # braces that nothing closes
             closed, end = True, found.index(opens)
+            stream.lost -= len(found) - end
             stream.rest += found[end + 1 :][::-1]
             del found[end:]
         if closed:

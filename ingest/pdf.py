@@ -153,6 +153,7 @@ def _runs(text: Any, box: tuple[float, float, float, float]) -> tuple[list[tuple
     from pypdfium2 import raw
 
     sides: list[list[Run]] = [[], [], [], []]
+    held = ctypes.c_double(), ctypes.c_double(), raw.FS_RECTF()
     run: Run | None = None
     stamp, count = "", min(raw.FPDFText_CountChars(text.raw), MAX_PAGE_CHARS)
     turn, high = 0, 0                                        # high: the first half of a character beyond the sixteen bits
@@ -171,7 +172,7 @@ def _runs(text: Any, box: tuple[float, float, float, float]) -> tuple[list[tuple
                 run.text += " "
             continue
         if run is not None:
-            place = _placed(text, i, turn, box)
+            place = _placed(text, i, turn, box, held)
             if _goes_on(run, char, place):
                 run.text += char
                 run.left, run.right = min(run.left, place.left), max(run.right, place.right)
@@ -182,7 +183,7 @@ def _runs(text: Any, box: tuple[float, float, float, float]) -> tuple[list[tuple
         if abs(turns - round(turns)) > 0.1:
             stamp += char
             continue
-        place = _placed(text, i, turn, box)
+        place = _placed(text, i, turn, box, held)
         run = Run(char, place.left, place.right, place.bottom, place.top, place.base, _is_bold(text, i))
         sides[turn].append(run)
     sizes = [sum(len(run.text) for run in runs) for runs in sides]
@@ -191,14 +192,13 @@ def _runs(text: Any, box: tuple[float, float, float, float]) -> tuple[list[tuple
     return [(turn, sides[turn]) for turn in read], stamp + "".join(run.text for turn in order if turn not in read for run in sides[turn]), count
 
 
-def _placed(text: Any, i: int, turn: int, box: tuple[float, float, float, float]) -> Place:
-    """Where a character stands on the page turned clockwise by so many quarters."""
+def _placed(text: Any, i: int, turn: int, box: tuple[float, float, float, float], held: tuple[Any, Any, Any]) -> Place:
+    """Where a character stands on the page turned clockwise by so many quarters; `held` is room for two numbers and a box."""
     from pypdfium2 import raw
 
-    x, y = ctypes.c_double(), ctypes.c_double()
+    x, y, loose = held
     raw.FPDFText_GetCharOrigin(text.raw, i, x, y)
     if not turn:
-        loose = raw.FS_RECTF()
         raw.FPDFText_GetLooseCharBox(text.raw, i, loose)
         return Place(loose.left - box[0], loose.right - box[0], loose.bottom, loose.top, y.value)
     edges, matrix = [ctypes.c_double() for _ in range(4)], raw.FS_MATRIX()
