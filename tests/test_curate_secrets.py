@@ -105,7 +105,7 @@ def test_spans_are_in_order_and_apart(pieces: list[str]) -> None:
 def test_hostile_texts_take_no_time(text: str) -> None:
     start = time.process_time()
     assert len(found(text)) < 10
-    assert time.process_time() - start < 4
+    assert time.process_time() - start < 10
 
 
 def test_what_stands_far_behind_in_a_long_line_is_no_assignment() -> None:

@@ -304,7 +304,7 @@ def test_hostile_files_take_no_time(tmp_path: Path, name: str) -> None:
     path = tar(tmp_path / "a.tar", {name: HOSTILE[name], "z.py": CODE}, mode="w")
     start = time.process_time()
     assert "z.py" in told(path)[0]
-    assert time.process_time() - start < 3
+    assert time.process_time() - start < 10
 
 
 METADATA = ("PKG-INFO", "pyproject.toml", "package.json", "Cargo.toml", "META.json", "composer.json", "DESCRIPTION", "x.gemspec", "pom.xml", "setup.cfg",

@@ -86,7 +86,7 @@ def test_tex_that_opens_many_documents_takes_no_time() -> None:
     element.text = "\\begin{document}" * 100_000
     started = time.process_time()
     assert formula(element) is not None
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 10
 
 
 def article(body: str, meta: str = "") -> dict[str, Any]:

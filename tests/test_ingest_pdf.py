@@ -159,7 +159,7 @@ def test_a_long_outline_takes_no_time() -> None:
     blocks = [Block("p", [], i // 10, 700, 10, text=f"Word {i}") for i in range(20_000)]
     started = time.process_time()
     assert by_outline(blocks, [(1, f"Word {10 * i}", i, None) for i in range(2000)]) == 2000
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 10
 
 
 def test_a_doi_that_is_cited_is_not_the_papers(tmp_path: Path) -> None:

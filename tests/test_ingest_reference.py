@@ -375,13 +375,13 @@ def test_hostile_lines_take_no_time(line: str) -> None:
     manual(f".TH A 1\n{line}\n", "a.1")
     manual(f".Dd x\n{line}\n", "a.1")
     memo(f"{RFC}\n{line}\n{line.replace(' ', '')}", "rfc1")
-    assert time.process_time() - start < 6
+    assert time.process_time() - start < 12
 
 
 def test_a_hostile_synset_takes_no_time(tmp_path: Path) -> None:
     (tmp_path / "data.noun").write_text("00001740 03 n 02 a 0" + " 000" * 200_000 + "\n")
     start = time.process_time()
-    assert found(tmp_path / "data.noun") == ([], ["bad_entry"]) and time.process_time() - start < 2
+    assert found(tmp_path / "data.noun") == ([], ["bad_entry"]) and time.process_time() - start < 10
 
 
 @pytest.mark.parametrize("root", [WIKI % "".join(PAGE % (f"P{i}", 0, i, "", f"text {i} {i**9}") for i in range(3000)),
