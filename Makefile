@@ -11,7 +11,7 @@ demo: setup-demo
 	@$(RUN) -m headrace run recipes/demo.yaml
 
 test: setup-test
-	@$(RUN) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # for developers, after one of the two
 quick: setup-demo

@@ -62,7 +62,7 @@ def _state(folder: Path, part: Part, work: Work, scope: str) -> Crawl:
         return Crawl(work.recipe.name, int(part.bound[0].knobs["buckets"]), scope=scope)
     if known.owner != work.recipe.name and not work.options.take:
         raise LakeError(f"the crawl {part.dataset} belongs to the recipe {known.owner!r}; give another name (publish_as:), or take it over (--take)")
-    state = replace(known, owner=work.recipe.name, goes=goes(known), waits=None)
+    state = replace(known, owner=work.recipe.name, goes=goes(known), waits=None if goes(known) > known.goes else known.waits)
     named = part.id in {work.recipe.part(name).id for name in work.options.force}  # forced with a changed recipe it has no generation yet
     if not state.round or not (state.forced != key if generation(key) else named):
         return keep(folder, state)
@@ -112,5 +112,6 @@ def _summary(state: Crawl) -> str:
     said = ", ".join(f"{n:,} {name}" for name, n in states.most_common())
     waits = f"; {state.left:,} are left: raise the budget to go on" if state.left else ""
     if state.waits is not None:
-        waits = f"; {state.left:,} are left, of hosts that want to be left alone: run again after {datetime.fromtimestamp(state.waits, UTC):%Y-%m-%d %H:%M} UTC"
+        after = f"{datetime.fromtimestamp(state.waits + 60, UTC):%Y-%m-%d %H:%M} UTC"
+        waits = f"; {state.left:,} are left, of hosts that want to be left alone: run again after {after}"
     return f"{state.pages:,} answers from {hosts:,} hosts, {state.bytes / 1e6:,.1f} MB; addresses: {said}{told(state.errors)}{waits}"

@@ -38,9 +38,11 @@ def stands(lake: Lake, recipe: Recipe, part: Part, key: str) -> bool:
 
     A recipe that was changed and changed back must show again what it says: the part publishes its earlier state once more.
     """
-    if finished(lake, key) is None:
-        return False
-    return part.section not in PUBLISHING or not lake.rows(STANDS, [part.id, part.dataset, recipe.name, key])[0]["others"]
+    row = finished(lake, key)
+    if row is None or part.section not in PUBLISHING:
+        return row is not None
+    head = dataset(lake, part.dataset)                       # what brought nothing new is done with the head that it left
+    return (head is not None and head.name == row["output"]) or not lake.rows(STANDS, [part.id, part.dataset, recipe.name, key])[0]["others"]
 
 
 def finish(lake: Lake, recipe: Recipe, part: Part, key: str, run: str, output: str, tables: dict[str, list[Row]] | None = None) -> None:

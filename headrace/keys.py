@@ -87,12 +87,13 @@ def _ingest_key(recipe: Recipe, part: Part, lake: Lake, own: list[str], *, asked
     ours = head is not None and head.owner == recipe.name
     try:
         files = inputs(part)
+        lists = _started_from(part) if part.given["kind"] == "crawl" else []
     except InputError:
         if head is not None and ours and not forced:
             return head.key
         raise
     if part.given["kind"] == "crawl":                        # it goes on where it was, whatever the lake holds of it
-        return digest(*own, *_started_from(part), *_gone_on(lake, part, asked=asked))
+        return digest(*own, *lists, *_gone_on(lake, part, asked=asked))
     if appended is None or forced:
         key = digest(*own, json.dumps([_identity(file) for file in files]))
         return f"{key}-0" if appended else key

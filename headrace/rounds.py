@@ -39,7 +39,7 @@ def rounds(part: Part, work: Work, folder: Path, state: Crawl, leads: list[Lead]
                 tasks = [_as_now(task, _shared(part, folder, state), most, state) for task in json.loads(plan.read_text(encoding="utf-8"))]
             else:
                 if _spent(state, most, knobs["max_bytes"]):
-                    return state
+                    return keep(folder, replace(state, waits=None)) if _spent(state, knobs["max_pages"], knobs["max_bytes"]) else state
                 tasks = _tasks(part, folder, state, given, most, min(seconds, float(knobs["round"])))
                 if not tasks and not _wait(state, came[1] + patience, meter):
                     return keep(folder, replace(state, waits=min(state.times, default=None)))

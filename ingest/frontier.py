@@ -141,6 +141,7 @@ def admit(known: dict[str, Address], lead: Lead, scope: Scope) -> Address | None
         if lead.kind == "sitemap" != held.kind and _refusal(lead, scope) is None:
             asked = held.state not in ("new", "waiting")
             held.kind, held.state, held.reason = "sitemap", "new" if asked else held.state, None
+            held.depth, held.hops = min(held.depth, lead.depth), lead.hops
             held.etag = held.last_modified = None            # it was read as a page: its addresses were not taken up
             return held if asked else None
         if lead.depth < held.depth:

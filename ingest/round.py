@@ -55,7 +55,7 @@ class Round:
             for host in self.hosts.values():
                 host.faults, host.busy, host.sites = 0, 0, {}
         self.queue = Queue()
-        self.outbox: dict[str, Lead] = {}
+        self.outbox: dict[tuple[str, str], Lead] = {}
         self.pages = self.bytes = self.under_way = 0
         self.errors: Counter[str] = Counter()
         self.seen: dict[str, Seen] = {}
@@ -236,8 +236,9 @@ class Round:
     def _lead(self, lead: Lead) -> None:
         """Take an address into this bucket, or send it to its own."""
         if frontier.bucket_of(urls.host(lead.uri), self.task["buckets"]) != self.task["bucket"]:
-            if lead.uri not in self.outbox or lead.depth < self.outbox[lead.uri].depth:
-                self.outbox[lead.uri] = lead
+            key = lead.uri, lead.kind
+            if key not in self.outbox or lead.depth < self.outbox[key].depth:
+                self.outbox[key] = lead
             return
         fresh = frontier.admit(self.known, lead, self.scope)
         if fresh is not None and fresh.state == "new":

@@ -4,12 +4,15 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from demo_run import DEMO, Said, without_network
 
-LONG = ("demo", "test_river_kill", "test_river_recrawl", "test_synth_engine", "test_curate_parity", "test_catalog_commits")
-"""Groups of tests that are begun first, so that none of them is left for one process at the end."""
+ONE = ("test_cluster", "test_demo", "test_mistakes")
+"""Files that ask for the demo: where tests are shared out to processes one of them has all three, and runs it once."""
+LONG = (*ONE, "test_river_kill", "test_river_recrawl", "test_synth_engine", "test_curate_parity", "test_catalog_commits")
+"""Files that are begun first, so that none of them is left for one process at the end."""
 
 signal.signal(signal.SIGINT, signal.default_int_handler)      # a script that runs the tests in its background hands it on ignored
 
@@ -20,15 +23,21 @@ for variable in THREADS:                                     # before any of the
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH", "")]))      # of the processes that tests start
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where tests are shared out to processes (pytest -n): a file goes to one of them whole, and all that ask for the demo to the same one."""
-    if not config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
-        return
-    asking = {item.path for item in items if "demo" in getattr(item, "fixturenames", ())}
-    group = {item: "demo" if item.path in asking else item.path.stem for item in items}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group[item]))
-    items.sort(key=lambda item: LONG.index(group[item]) if group[item] in LONG else len(LONG))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share tests out by files (pytest -n): what a file's tests stand on is made once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            name = Path(nodeid.partition("::")[0]).stem
+            return ONE[0] if name in ONE else name
+
+    return Files(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
 def absent(what: str) -> None:

@@ -236,8 +236,9 @@ def test_an_appended_crawl_with_nothing_new_is_done(tmp_path: Path) -> None:
     host = tree("127.0.8.25", 3)
     with serving(host):
         ran(recipe(tmp_path, f"seeds: ['{host.url}/0'], allow_hosts: [127.0.8.25], delay: 0", ", append: true"))
-        said = ran(recipe(tmp_path, f"seeds: ['{host.url}/0'], allow_hosts: [127.0.8.25], delay: 0.001", ", append: true"))
-    assert "nothing new" in said
+        path = recipe(tmp_path, f"seeds: ['{host.url}/0'], allow_hosts: [127.0.8.25], delay: 0.001", ", append: true")
+        assert "nothing new" in ran(path)
+        assert "nothing new" not in ran(path), "it is done before"
     assert len(rows(tmp_path, "SELECT uri FROM data.web")) == 3
 
 
