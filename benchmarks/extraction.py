@@ -35,8 +35,9 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"))
 import numpy as np
 from teach.extraction import MODES, Page, gold_pages, host, learn, more_pages
 
-from ingest import fast, html
-from ingest.choice import Trees
+from ingest import html
+from ingest.pages import fast
+from ingest.pages.choice import Trees
 
 WORD = re.compile(r"\w+")
 FOLDS, SAMPLES, WARM = 4, 1000, 50

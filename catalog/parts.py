@@ -115,7 +115,7 @@ def _ingest(name: str, body: Given, lines: Lines, folder: Path) -> Part:
         bound = replace(bound, knobs={**bound.knobs, "root": os.path.normpath(folder / bound.knobs["root"])})
     kept = {key: body[key] for key in body if key in INGEST}
     if kind == "crawl":                                      # its files are those that it fetches
-        bound = replace(bound, knobs=load("ingest.seeds:check")(bound.knobs, lines.where("ingest", name, kind), str(folder)))
+        bound = replace(bound, knobs=load("ingest.crawling.seeds:check")(bound.knobs, lines.where("ingest", name, kind), str(folder)))
         reader = bind(find("ingest", "warc.read", where), {key: bound.knobs[key] for key in ("mode", "seconds")}, where)
         return Part("ingest", name, {**kept, "kind": kind, "paths": [], "shape": "document"}, line_of(where), bound=(bound, reader))
     if not isinstance(paths, list) or not paths or not all(map(word, paths)):

@@ -64,7 +64,7 @@ FACTS = pa.struct(
 )
 """What one kind of source knows of its documents and others do not; NULL where it does not apply.
 
-opt_out   a crawled page: who or what it is not for, at the time of fetching, such as `CCBot GPTBot noai` (ingest/robots.py)
+opt_out   a crawled page: who or what it is not for, at the time of fetching, such as `CCBot GPTBot noai` (ingest/crawling/robots.py)
 doi, venue   a paper: its DOI, and the journal or conference
 work      a book: author and title in one spelling, the same for every edition
 package, version   code: what it is part of

@@ -22,8 +22,8 @@ from headrace.child import Work
 from headrace.keys import generation
 from headrace.rounds import rounds
 from headrace.visits import Crawl, goes, keep, told
-from ingest import seeds
-from ingest.urls import host
+from ingest.crawling import seeds
+from ingest.crawling.urls import host
 
 
 def crawl(part: Part, work: Work) -> list[str]:

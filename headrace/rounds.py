@@ -18,8 +18,8 @@ from headrace import __version__
 from headrace.child import Work
 from headrace.engines import spark_for, workers
 from headrace.visits import Crawl, keep, told
-from ingest.frontier import Lead, bucket_of
-from ingest.urls import host
+from ingest.crawling.frontier import Lead, bucket_of
+from ingest.crawling.urls import host
 
 FIRST_ROUND = 10.0
 """Seconds of a run's first round; each next one takes twice as long, up to the recipe's `round`: hosts found early do not wait long."""

@@ -2,7 +2,7 @@
 
 Of a text the licence and the header are cut, hand-wrapped paragraphs and broken words made whole, and contents, lists of
 illustrations and index left out. A book in which no chapters are found is one document, or parts of about equal length if it is long.
-`facts.work` is one name for all editions of a work (`ingest.works`), `facts.position` the chapter's number from 0.
+`facts.work` is one name for all editions of a work (`ingest.texts.works`), `facts.position` the chapter's number from 0.
 """
 
 import os
@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from catalog.stage import Refused, source
-from ingest.chapters import APPARATUS, LONE, LONG_BOOK, REAL, Book, Section, paragraphs, parts, sections, unframe
 from ingest.charset import decode
-from ingest.epub import chapters
-from ingest.joined import vocabulary
-from ingest.onepage import read_page
-from ingest.pdf import read_book
-from ingest.works import work
+from ingest.texts.chapters import APPARATUS, LONE, LONG_BOOK, REAL, Book, Section, paragraphs, parts, sections, unframe
+from ingest.texts.epub import chapters
+from ingest.texts.joined import vocabulary
+from ingest.texts.onepage import read_page
+from ingest.texts.pdf import read_book
+from ingest.texts.works import work
 
 MAX_BYTES = 64 << 20
 ENDINGS = (".txt", ".html", ".htm", ".xhtml")
@@ -28,7 +28,7 @@ def read(path: str, *, seconds: float = 120.0, pages: int = 3000) -> Iterator[di
     """Yield the chapters of a `.txt`, `.html`, `.epub` or `.pdf` book, or Refused.
 
     A PDF may take `seconds` of processor time and have so many `pages`. Reasons: `not_a_book`, `too_large`, `wrong_charset`, `no_text`;
-    `front_matter` and `apparatus` for what stands before and around the chapters; those of `ingest.epub.chapters` and `ingest.pdf.texts`.
+    `front_matter` and `apparatus` for what stands before and around the chapters; those of `ingest.texts.epub.chapters` and `ingest.texts.pdf.texts`.
     """
     name = os.path.basename(path)
     kind = os.path.splitext(name)[1].lower()

@@ -12,15 +12,15 @@ from typing import Any
 
 from catalog.errors import InputError, near
 from catalog.stage import Refused, source
-from ingest import checkout
 from ingest.archives import Member, is_archive, members
 from ingest.charset import decode
-from ingest.languages import TEXTS, content_type, interpreted, language
-from ingest.natures import nature
-from ingest.order import HEAD, Mentions, mentions, positions
-from ingest.packages import Package, package, quoted, tells
-from ingest.spdx import terms
-from ingest.wordings import of_header
+from ingest.trees import checkout
+from ingest.trees.languages import TEXTS, content_type, interpreted, language
+from ingest.trees.natures import nature
+from ingest.trees.order import HEAD, Mentions, mentions, positions
+from ingest.trees.packages import Package, package, quoted, tells
+from ingest.trees.spdx import terms
+from ingest.trees.wordings import of_header
 
 MAX_METADATA = 1 << 20
 MAX_TOLD, MAX_TOLD_CHARS = 20_000, 32 << 20

@@ -16,7 +16,7 @@ from catalog.files import write_json
 from catalog.stage import Refused, source
 from catalog.tasks import Task
 from ingest import warc
-from ingest.round import Round, stem
+from ingest.crawling.round import Round, stem
 
 
 @source(version=2)

@@ -3,7 +3,7 @@
 `extract` takes hostile bytes and may hang or die of them, so it is run in a `catalog.worker.Worker`, by name:
 `Worker("ingest.html:extract")`. Nothing else imports this module, and the processes that read WARC files stay light.
 
-Opinions are joined, as votes on each block. The trees of `ingest.choice` give the odds that it is text; trafilatura is asked for precision, and
+Opinions are joined, as votes on each block. The trees of `ingest.pages.choice` give the odds that it is text; trafilatura is asked for precision, and
 where that finds little or the trees are in doubt for balance too, and its words are found again in the blocks by alignment. What its votes
 weigh was tuned on the gold pages (docs/ingest.md).
 Its own de-duplication is off: that is a decision made later, which can be asked about.
@@ -21,12 +21,12 @@ from trafilatura.settings import Document
 from trafilatura.utils import load_html
 from trafilatura.xml import xmltotxt
 
-from ingest.about import about
-from ingest.align import shares
-from ingest.choice import Trees
-from ingest.fast import MAX_BYTES, Reading, in_doubt, read
-from ingest.features import Floats
-from ingest.plain import TOO_BIG, render
+from ingest.pages.about import about
+from ingest.pages.align import shares
+from ingest.pages.choice import Trees
+from ingest.pages.fast import MAX_BYTES, Reading, in_doubt, read
+from ingest.pages.features import Floats
+from ingest.pages.plain import TOO_BIG, render
 
 MAX_ELEMENTS = 200_000
 MAX_DEPTH = 250

@@ -12,11 +12,11 @@ from urllib.parse import quote
 import pyarrow.parquet as pq
 
 from catalog.stage import Refused, source
-from ingest import hosts
-from ingest.fetch import Fetched, Limits, fetch
+from ingest.crawling import hosts
+from ingest.crawling.fetch import Fetched, Limits, fetch
+from ingest.crawling.urls import canonical
+from ingest.crawling.visit import HOPELESS
 from ingest.records import MAX_RECORD, Frame, frames, frames_in
-from ingest.urls import canonical
-from ingest.visit import HOPELESS
 from ingest.warc import pages
 
 TRIES, BACKOFF, LONGEST = 5, 2.0, 60.0

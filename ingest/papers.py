@@ -12,16 +12,16 @@ from typing import Any
 
 from catalog.stage import Refused, source
 from ingest import licenses
-from ingest.bundles import bundle_of, main_of, source_of
 from ingest.charset import decode
-from ingest.jats import jats_paper
-from ingest.latex import paper_of as latex_of
-from ingest.macros import tokens_of
 from ingest.markup import MAX_BYTES, parse, tag, too_deep
-from ingest.pdf import texts
-from ingest.printed import DOI, left_out, licence_of, paper_of
-from ingest.repaired import repaired
-from ingest.tei import tei_paper
+from ingest.texts.bundles import bundle_of, main_of, source_of
+from ingest.texts.jats import jats_paper
+from ingest.texts.latex import paper_of as latex_of
+from ingest.texts.macros import tokens_of
+from ingest.texts.pdf import texts
+from ingest.texts.printed import DOI, left_out, licence_of, paper_of
+from ingest.texts.repaired import repaired
+from ingest.texts.tei import tei_paper
 
 SOURCES = (".tex", ".ltx", ".gz", ".tgz", ".tar")
 LATEX_REASONS = ("corrupt_archive", "too_large", "not_latex", "wrong_charset")
@@ -36,7 +36,7 @@ def read(path: str, *, seconds: float = 60.0, pages: int = 500) -> Iterator[dict
 
     The address is `https://doi.org/<doi>` where the paper states it, or arXiv's. A PDF may take `seconds` of processor time and have so
     many `pages`. Reasons: `too_large`, `too_deep`, `entities`, `not_xml`, `not_jats`, `no_text`, `wrong_charset`, `not_latex`, `corrupt_archive`,
-    `unsafe_path`, and those of `ingest.pdf.texts`.
+    `unsafe_path`, and those of `ingest.texts.pdf.texts`.
     """
     name = os.path.basename(path)
     kind = name.lower()

@@ -15,8 +15,8 @@ from typing import IO, Any, cast
 
 from catalog.errors import InputError
 from catalog.stage import Refused, source
-from ingest import cwe, dictionaries, man, mediawiki, questions, rfc
 from ingest.charset import decode
+from ingest.entries import cwe, dictionaries, man, mediawiki, questions, rfc
 
 XML = re.compile(r"\.xml(?:-p\d+p\d+)?(?:\.(?:gz|bz2|xz))?$")
 """Wikimedia numbers the parts of a dump behind the `.xml`: `pages-articles1.xml-p1p41242.bz2`."""

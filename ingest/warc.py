@@ -18,9 +18,10 @@ from fastwarc import WarcRecord, WarcRecordType
 from catalog.errors import InputError, near
 from catalog.stage import Refused, source
 from catalog.worker import Failure, Worker
-from ingest import fast, optout
 from ingest.charset import charset_of, decode
 from ingest.codings import is_html, undone
+from ingest.crawling import optout
+from ingest.pages import fast
 from ingest.records import Frame, frames, record_at
 from ingest.shapes import naive
 

@@ -92,7 +92,7 @@ OPF = (
 
 
 def html(path: str) -> Iterator[Any]:
-    from ingest import fast
+    from ingest.pages import fast
 
     yield fast.extract(Path(path).read_bytes(), url="http://a.example/")
 
@@ -150,20 +150,20 @@ def wordnet(path: str) -> Iterator[Any]:
 
 
 def linked(path: str) -> Iterator[Any]:
-    from ingest.links import links
+    from ingest.pages.links import links
 
     yield links(Path(path).read_bytes(), "http://a.example/b/")
 
 
 def robots(path: str) -> Iterator[Any]:
-    from ingest.robots import allowed, delay, opted_out, read, sitemaps
+    from ingest.crawling.robots import allowed, delay, opted_out, read, sitemaps
 
     said = read(Path(path).read_bytes())
     yield allowed(said, "http://a.example/b?c", "headrace"), delay(said, "headrace", 1.0), sitemaps(said), opted_out(said, "http://a.example/b")
 
 
 def sitemap(path: str) -> Iterator[Any]:
-    from ingest.visit import listed
+    from ingest.crawling.visit import listed
 
     yield listed(Path(path).read_bytes(), "http://a.example/s.xml")
 

@@ -28,8 +28,8 @@ DOORS = {                                                    # where a heavy lib
     "datasketch": ("curate/minhash.py", "curate/bands.py"),
     "vllm": ("synth/engine.py",),
     "accelerate": ("trainer/loop.py",),
-    "pypdfium2": ("ingest/pdf.py",),
-    "mwparserfromhell": ("ingest/wikitext.py",),
+    "pypdfium2": ("ingest/texts/pdf.py",),
+    "mwparserfromhell": ("ingest/entries/wikitext.py",),
 }
 TORCH_INSIDE = ("synth/engine.py", "curate/quality.py")      # in functions only; anywhere in trainer/
 LOOKUP = "catalog/stage.py"                                  # may look a name up in a room above it

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from warcio.archiveiterator import ArchiveIterator
 from warcio.checker import Checker
 
-from ingest.archive import HEAD_END, Archive, Seen, digest, sort_key
-from ingest.fetch import Fetched
+from ingest.crawling.archive import HEAD_END, Archive, Seen, digest, sort_key
+from ingest.crawling.fetch import Fetched
 from ingest.records import frames
 from ingest.warc import read
 from tests.ingest_making import PROSE, page

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.blocks import BREAK, DEEPEST, LINK, TEXT, Blocks, scan
-from ingest.tags import FNV_START, HASHES, ID, NUMBERS, SILENT, TAGS, WORDS, fnv
+from ingest.pages.blocks import BREAK, DEEPEST, LINK, TEXT, Blocks, scan
+from ingest.pages.tags import FNV_START, HASHES, ID, NUMBERS, SILENT, TAGS, WORDS, fnv
 
 WORD = re.compile(r"\w+")
 

@@ -10,8 +10,8 @@ import pytest
 
 from catalog.stage import Bound, Refused
 from ingest.books import read
-from ingest.chapters import _paged, paragraphs, parts, sections, unframe
 from ingest.land import land, tasks
+from ingest.texts.chapters import _paged, paragraphs, parts, sections, unframe
 from tests.ingest_making import CHAPTER, epub
 
 GOLDEN = Path(__file__).parent / "golden" / "ingest"
@@ -174,14 +174,14 @@ def test_a_corrupt_epub_costs_itself(tmp_path: Path, how: str) -> None:
 @pytest.mark.parametrize("error", [OSError(22, "Invalid argument"), OSError("invalid data"), EOFError(), RuntimeError("password"), IndexError("short"),
                                    struct.error("short"), OverflowError("long"), RecursionError("deep")])
 def test_a_chapter_that_cannot_be_read_costs_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    import ingest.epub
+    import ingest.texts.epub
 
     good = CHAPTER.format(title="Good", kind="bodymatter", body="<p>Well.</p>")
-    path, member = epub(tmp_path / "b.epub", [("a.xhtml", good), ("b.xhtml", good), ("c.xhtml", good)]), ingest.epub._member
-    monkeypatch.setattr(ingest.epub, "_member", failing(member, "book/text/b.xhtml", error))
+    path, member = epub(tmp_path / "b.epub", [("a.xhtml", good), ("b.xhtml", good), ("c.xhtml", good)]), ingest.texts.epub._member
+    monkeypatch.setattr(ingest.texts.epub, "_member", failing(member, "book/text/b.xhtml", error))
     found, refused = split(path)
     assert ([row["member"] for row in found], refused) == (["book/text/a.xhtml", "book/text/c.xhtml"], ["not_epub"])
-    monkeypatch.setattr(ingest.epub, "_member", failing(member, "book/text/b.xhtml", OSError(5, "the disk fails")))
+    monkeypatch.setattr(ingest.texts.epub, "_member", failing(member, "book/text/b.xhtml", OSError(5, "the disk fails")))
     with pytest.raises(OSError, match="the disk fails"):              # not the book's fault: the part stops, and goes on when asked again
         split(path)
 

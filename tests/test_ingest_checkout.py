@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import ingest.checkout
+import ingest.trees.checkout
 from catalog.stage import Refused
-from ingest.checkout import purl
 from ingest.code import read
+from ingest.trees.checkout import purl
 
 
 def git(folder: Path, *words: str) -> str:
@@ -77,9 +77,9 @@ def test_what_a_partial_clone_lacks_is_not_fetched(repository: Path, tmp_path: P
     branch = git(repository, "symbolic-ref", "HEAD")
     (repository / ".git" / branch).write_text("1" * 40 + "\n")
     trap.unlink(missing_ok=True)
-    monkeypatch.delitem(ingest.checkout.ENVIRONMENT, "GIT_NO_LAZY_FETCH")
+    monkeypatch.delitem(ingest.trees.checkout.ENVIRONMENT, "GIT_NO_LAZY_FETCH")
     assert sum(isinstance(row, dict) for row in read(str(repository))) == 2
-    ingest.checkout._git(str(repository), "cat-file", "-e", "1" * 40)
+    ingest.trees.checkout._git(str(repository), "cat-file", "-e", "1" * 40)
     assert not trap.exists()
 
 
@@ -89,7 +89,7 @@ def test_where_git_cannot_say_all_but_its_own_is_read(repository: Path, monkeypa
     assert sorted(row["member"] for row in rows if isinstance(row, dict)) == ["made.log.py", "main.py", "new.py", "src/gate.py"]
     (told,) = [row for row in rows if isinstance(row, Refused) and row.reason == "git_failed"]
     assert told.error.startswith("read without git: ")
-    monkeypatch.setattr("ingest.checkout.ENVIRONMENT", {"PATH": "/nonexistent"})
+    monkeypatch.setattr("ingest.trees.checkout.ENVIRONMENT", {"PATH": "/nonexistent"})
     monkeypatch.setenv("PATH", "/nonexistent")
     assert any(isinstance(row, Refused) and "no git on PATH" in row.error for row in read(str(repository)))
 

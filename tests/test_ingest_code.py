@@ -26,8 +26,8 @@ from catalog.stage import Bound, Refused
 from ingest.archives import members
 from ingest.code import read
 from ingest.land import land, tasks
-from ingest.languages import content_type
-from ingest.packages import package
+from ingest.trees.languages import content_type
+from ingest.trees.packages import package
 
 APACHE = "Apache License\nVersion 2.0, January 2004\n" + "Terms and conditions. " * 40
 MIT = "MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy of this software"

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import RecipeError
-from ingest import frontier, hosts, robots
 from ingest.crawl import fetch_round
-from ingest.frontier import Address, Lead, Scope
-from ingest.queue import Queue
+from ingest.crawling import frontier, hosts, robots
+from ingest.crawling.frontier import Address, Lead, Scope
+from ingest.crawling.queue import Queue
+from ingest.crawling.round import Round
+from ingest.crawling.seeds import check, start
+from ingest.crawling.urls import shape
 from ingest.records import frames
-from ingest.round import Round
-from ingest.seeds import check, start
-from ingest.urls import shape
 
 KNOBS: dict[str, Any] = {
     "seeds": [], "allow_hosts": ["127.0.8.20"], "delay": 0.0, "max_depth": None, "max_pages": None, "max_bytes": None, "scope": "host", "contact": None,

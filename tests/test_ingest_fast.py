@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest import fast
-from ingest.about import about
-from ingest.align import _common, shares
-from ingest.blocks import scan
-from ingest.choice import choose, doubt, learned, probabilities
-from ingest.features import FEATURES, groups, measure
-from ingest.plain import render, shown
+from ingest.pages import fast
+from ingest.pages.about import about
+from ingest.pages.align import _common, shares
+from ingest.pages.blocks import scan
+from ingest.pages.choice import choose, doubt, learned, probabilities
+from ingest.pages.features import FEATURES, groups, measure
+from ingest.pages.plain import render, shown
 from tests.ingest_making import PROSE, page
 
 GOLDEN = Path(__file__).parent / "golden" / "ingest"

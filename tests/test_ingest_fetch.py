@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ingest.fetch import Fetched, Limits, fetch, is_public
+from ingest.crawling.fetch import Fetched, Limits, fetch, is_public
 
 HERE = ("127.0.0.1",)
 QUICK = Limits(seconds=3.0, connect=1.0, idle=1.0, header=8 << 10, body=200_000)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.fast import extract
-from ingest.formulae import written
+from ingest.pages.fast import extract
+from ingest.pages.formulae import written
 
 PROSE = "The energy of the water above the weir turns the wheel of the mill, and what is left of it goes down the river to the sea. "
 WIKI = (

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from catalog.worker import Failure, Worker
-from ingest import fast
 from ingest.html import extract
+from ingest.pages import fast
 from ingest.records import frames
 from ingest.warc import _page
 from tests.ingest_making import PROSE, page

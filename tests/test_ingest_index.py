@@ -13,8 +13,8 @@ from test_ingest_warc import ARC_HEAD, arc
 
 import ingest.index
 from catalog.stage import Bound, Refused
-from ingest.archive import Archive
-from ingest.fetch import Fetched
+from ingest.crawling.archive import Archive
+from ingest.crawling.fetch import Fetched
 from ingest.index import read
 from ingest.land import land, tasks
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.dialects import CHOICES
-from ingest.languages import content_type, language
+from ingest.trees.dialects import CHOICES
+from ingest.trees.languages import content_type, language
 
 SHARED = [
     ("a.h", "#ifndef A_H\n#define A_H\nint open_gate(int level);\nstruct gate { int level; };\n#endif\n", "c"),

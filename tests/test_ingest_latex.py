@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from catalog.stage import Refused
 from ingest import papers
-from ingest.accents import accented, marks
-from ingest.bundles import bundle_of, main_of, source_of
-from ingest.latex import paper_of
-from ingest.macros import expanded, tokens_of, without_comments
+from ingest.texts.accents import accented, marks
+from ingest.texts.bundles import bundle_of, main_of, source_of
+from ingest.texts.latex import paper_of
+from ingest.texts.macros import expanded, tokens_of, without_comments
 from tests.texts_making import bundle
 
 PAPER = r"""\documentclass[11pt]{article} % a class

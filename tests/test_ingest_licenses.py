@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.packages import package
-from ingest.spdx import ORDER, named, terms
-from ingest.wordings import of_header, of_text
+from ingest.trees.packages import package
+from ingest.trees.spdx import ORDER, named, terms
+from ingest.trees.wordings import of_header, of_text
 
 MIT = "Permission is hereby granted, free of charge, to any person obtaining a copy ... The above copyright notice and this permission notice shall"
 BSD = "Redistribution and use in source and binary forms, with or without ... Redistributions in binary form must reproduce the above copyright notice"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.links import MOST_LINKS, links
+from ingest.pages.links import MOST_LINKS, links
 
 URL = "http://h.example/a/page"
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.languages import content_type
-from ingest.natures import nature
-from ingest.order import FINDERS, Tree, imports, mentions, positions
+from ingest.trees.languages import content_type
+from ingest.trees.natures import nature
+from ingest.trees.order import FINDERS, Tree, imports, mentions, positions
 
 
 def ordered(files: dict[str, str]) -> list[str]:

@@ -11,8 +11,8 @@ from catalog.errors import InputError
 from catalog.stage import Refused
 from ingest import licenses, papers, reference
 from ingest.formula import formula
-from ingest.jats import jats_paper
 from ingest.markup import PLACE, Draft, flat
+from ingest.texts.jats import jats_paper
 
 GOLDEN = Path(__file__).parent / "golden" / "ingest"
 MATH = '<math xmlns="http://www.w3.org/1998/Math/MathML">{}</math>'

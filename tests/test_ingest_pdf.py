@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from catalog.stage import Refused
 from catalog.worker import Worker
 from ingest import books, papers
-from ingest.layout import Line, Run, gutter_of, lines_of, raised
-from ingest.paged import Block, blocks_of, by_outline, without_furniture
-from ingest.pdf import texts
+from ingest.texts.layout import Line, Run, gutter_of, lines_of, raised
+from ingest.texts.paged import Block, blocks_of, by_outline, without_furniture
+from ingest.texts.pdf import texts
 from tests.texts_making import Put, column, pdf
 
 LEFT, RIGHT = 50.0, 320.0
@@ -238,7 +238,7 @@ def test_limits_of_pages_and_of_time(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def reader() -> Iterator[Worker]:
-    with Worker("ingest.pdf:read_pages", seconds=20) as worker:
+    with Worker("ingest.texts.pdf:read_pages", seconds=20) as worker:
         yield worker
 
 

@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.stage import Refused
-from ingest import wikitext
-from ingest.man import manual
-from ingest.questions import html_text
+from ingest.entries import wikitext
+from ingest.entries.man import manual
+from ingest.entries.questions import html_text
+from ingest.entries.rfc import memo
 from ingest.reference import read
-from ingest.rfc import memo
 
 WIKI = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" xml:lang="en"><siteinfo><base>https://en.wikipedia.org/wiki/Main_Page</base>
 <namespaces><namespace key="6">Datei</namespace><namespace key="14">Category</namespace></namespaces></siteinfo>%s</mediawiki>"""

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.fetch import Fetched
-from ingest.robots import AI_AGENTS, LONGEST_DELAY, MOST_BYTES, allowed, delay, indexing, opted_out, read, rules, sitemaps
+from ingest.crawling.fetch import Fetched
+from ingest.crawling.robots import AI_AGENTS, LONGEST_DELAY, MOST_BYTES, allowed, delay, indexing, opted_out, read, rules, sitemaps
 
 SITE = "http://h.example"
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from catalog.stage import Bound, Refused
 from ingest import books, papers
-from ingest.chapters import paragraphs, title_page, unframe
-from ingest.joined import join, opened, vocabulary, whole, without_pages
 from ingest.land import land, tasks
 from ingest.markup import Draft, parse
-from ingest.references import references
-from ingest.repaired import repaired
-from ingest.works import work
-from ingest.xhtml import walk
+from ingest.texts.chapters import paragraphs, title_page, unframe
+from ingest.texts.joined import join, opened, vocabulary, whole, without_pages
+from ingest.texts.references import references
+from ingest.texts.repaired import repaired
+from ingest.texts.works import work
+from ingest.texts.xhtml import walk
 from tests.ingest_making import CONTAINER, epub
 from tests.texts_making import column, pdf
 

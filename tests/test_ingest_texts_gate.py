@@ -13,8 +13,8 @@ import pytest
 
 from catalog.stage import Refused
 from ingest import books, papers
-from ingest.latex import paper_of
-from ingest.repaired import repaired
+from ingest.texts.latex import paper_of
+from ingest.texts.repaired import repaired
 
 Data = Callable[[str], Path]
 CHAPTERS = {

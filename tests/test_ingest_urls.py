@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.urls import LONGEST, canonical, host, shape, trap
+from ingest.crawling.urls import LONGEST, canonical, host, shape, trap
 
 
 @pytest.mark.parametrize(("href", "found"), [

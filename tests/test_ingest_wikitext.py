@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest import wikitext
+from ingest.entries import wikitext
 
 
 @pytest.mark.parametrize(("source", "text"), [

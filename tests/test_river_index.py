@@ -16,8 +16,8 @@ from demo_run import headrace
 from ingest_making import page
 
 from catalog.lake import Lake
-from ingest.archive import Archive
-from ingest.fetch import Fetched
+from ingest.crawling.archive import Archive
+from ingest.crawling.fetch import Fetched
 from ingest.records import frames
 
 AT = datetime(2026, 10, 3, 12, 0, 0, tzinfo=UTC)

@@ -1,8 +1,8 @@
-"""Learn which blocks of a page are its text, and write `ingest/choice.npz`.
+"""Learn which blocks of a page are its text, and write `ingest/pages/choice.npz`.
 
     python benchmarks/teach/extraction.py [--out FILE]        in .venv-oracles, with HEADRACE_DATA and the demo corpus; about 3 minutes
 
-Pages with gold text say which words are theirs by alignment (`ingest.align`). Pages with snippets, and those of the demo corpus, are labelled
+Pages with gold text say which words are theirs by alignment (`ingest.pages.align`). Pages with snippets, and those of the demo corpus, are labelled
 by trafilatura: a block is text where at least two of its three modes kept it, and weighs less where they differ; the snippets
 that must or must not be there overrule. `benchmarks/extraction.py` reports on the same gold, each page by trees
 that have seen no page of its host.
@@ -28,12 +28,12 @@ import numpy as np
 import numpy.typing as npt
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-from ingest.align import shares
-from ingest.blocks import Blocks, scan
 from ingest.charset import decode
-from ingest.choice import Trees
-from ingest.features import FEATURES, measure
-from ingest.plain import shown
+from ingest.pages.align import shares
+from ingest.pages.blocks import Blocks, scan
+from ingest.pages.choice import Trees
+from ingest.pages.features import FEATURES, measure
+from ingest.pages.plain import shown
 
 MODES: dict[str, dict[str, bool]] = {"balanced": {}, "fast": {"fast": True}, "precise": {"favor_precision": True}}
 """How trafilatura is asked."""
@@ -176,7 +176,7 @@ def host(url: str) -> str:
 
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--out", type=Path, default=HOME / "ingest" / "choice.npz")
+    asked.add_argument("--out", type=Path, default=HOME / "ingest" / "pages" / "choice.npz")
     out = asked.parse_args().out
     if "HEADRACE_DATA" not in os.environ:
         raise SystemExit("HEADRACE_DATA names no folder: the gold pages are read from its web/")
