@@ -7,6 +7,9 @@ The order is not a browser's. Bytes that decode as UTF-8 and hold a multi-byte c
 import codecs
 import re
 
+import numba
+import numpy as np
+import numpy.typing as npt
 from charset_normalizer import from_bytes
 
 BOMS = (
@@ -15,6 +18,7 @@ BOMS = (
 )  # fmt: skip
 WIDE = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))
 """How markup in UTF-16 begins that has no mark: it is valid UTF-8 too, every other character a NUL."""
+MARKS = tuple(mark for mark, _ in (*BOMS, *WIDE))
 ALIASES = {
     label: name
     for name, labels in {
@@ -46,6 +50,7 @@ BAD_SHARE = 0.01
 """Undecodable characters that a text may hold: a cut in the middle of a character or a stray byte is no wrong charset."""
 STRAY_SHARE = 0.1
 """Of the bytes that are not ASCII, as many may be wrong and the text still be UTF-8; of another encoding's, nearly all would be."""
+HIGH_BITS = np.uint64(0x8080808080808080)
 FEW = 64
 """Fewer bytes beyond ASCII are no evidence for a rare encoding against the commonest one."""
 FOREIGN_SHARE = 0.3
@@ -62,7 +67,7 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
             return data.decode(name, "replace").removeprefix("\ufeff"), name
     labels = [codec for label in (declared, _label(XML, data), _label(META, data)) if (codec := _codec(label))]
     for name in labels:
-        if name in STATEFUL:
+        if name in STATEFUL and data.isascii():
             return data.decode(name, "replace"), name
     if (text := _utf8(data)) is not None:
         return text, "utf-8"
@@ -75,6 +80,14 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
         if text is not None:
             return text, name
     raise UnicodeError(f"neither UTF-8 nor {', '.join(dict.fromkeys(labels)) or 'any encoding that fits'}")
+
+
+def as_utf8(data: bytes, declared: str | None = None) -> tuple[bytes, str]:
+    """Return (bytes in UTF-8, encoding), as `decode` finds it: mostly the bytes themselves, looked through and not copied."""
+    if not data.startswith(MARKS) and not data.isascii() and _is_utf8(np.frombuffer(data, np.uint8)):
+        return data, "utf-8"
+    text, encoding = decode(data, declared)
+    return (data if encoding == "utf-8" and not data.startswith(codecs.BOM_UTF8) else text.encode("utf-8", "replace")), encoding
 
 
 def charset_of(content_type: str) -> str | None:
@@ -100,6 +113,32 @@ def _codec(label: str | None) -> str | None:
     if not getattr(info, "_is_text_encoding", True) or info.name in ("utf-8", "utf-16", "utf-32", *NO_CHARSETS):
         return None
     return WIDER.get(info.name, info.name)
+
+
+@numba.njit(cache=True, nogil=True)
+def _is_utf8(data: npt.NDArray[np.uint8]) -> bool:
+    """Whether bytes are UTF-8 (RFC 3629): none too long, no surrogate, nothing beyond U+10FFFF, none cut. Eight of ASCII are passed over at a time."""
+    size, at = len(data), 0
+    eights = data[: size - size % 8].view(np.uint64)
+    while at < size:
+        if at % 8 == 0:
+            while at + 8 <= size and not eights[at >> 3] & HIGH_BITS:
+                at += 8
+            if at >= size:
+                break
+        byte = data[at]
+        more = 0 if byte < 0x80 else 1 if byte < 0xE0 else 2 if byte < 0xF0 else 3
+        if 0x80 <= byte < 0xC2 or byte > 0xF4 or at + more >= size:
+            return False
+        if more > 1:
+            second = data[at + 1]
+            if (byte == 0xE0 and second < 0xA0) or (byte == 0xED and second > 0x9F) or (byte == 0xF0 and second < 0x90) or (byte == 0xF4 and second > 0x8F):
+                return False
+        for i in range(at + 1, at + 1 + more):
+            if data[i] & 0xC0 != 0x80:
+                return False
+        at += 1 + more
+    return True
 
 
 def _utf8(data: bytes) -> str | None:

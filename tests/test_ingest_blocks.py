@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.pages.blocks import BREAK, DEEPEST, LINK, TEXT, Blocks, scan
-from ingest.pages.tags import FNV_START, HASHES, ID, NUMBERS, SILENT, TAGS, WORDS, fnv
+from ingest.pages.syntax import PADDING, raw_end, tag_at, words_in
+from ingest.pages.tags import FNV_START, ID, SILENT, TAGS, WORDS, fnv
 
 WORD = re.compile(r"\w+")
 
@@ -99,9 +100,30 @@ def test_deeper_than_is_followed_the_text_stays() -> None:
 
 
 def test_names_are_found_by_hashes_that_differ() -> None:
-    assert len(set(HASHES.tolist())) == len(TAGS) and (np.diff(HASHES.astype(object)) > 0).all()
     assert fnv("") == int(FNV_START) and fnv("a") == 0xAF63DC4C8601EC8C, "the published value of FNV-1a"
-    assert [TAGS[n] for n in NUMBERS[np.searchsorted(HASHES, np.array([fnv("li"), fnv("blockquote")], np.uint64))]] == ["li", "blockquote"]
+    assert {name: tag_at(np.frombuffer(name.upper().encode() + b">" + PADDING, np.uint8), 0, len(name) + 1) for name in TAGS if name} == {
+        name: (number, len(name)) for number, name in enumerate(TAGS) if name
+    }
+    assert [tag_at(np.frombuffer(name + PADDING, np.uint8), 0, len(name))[0] for name in (b"blink", b"pp", b"\xff")] == [0, 0, 0]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(st.sampled_from([*WORDS, "Com", "re", "NAV", "-", " ", "\x8f"]), st.text("abcdeilmnorst-", max_size=5)), max_size=8))
+def test_class_words_are_those_that_stand_there(parts: list[str]) -> None:
+    said = "".join(parts)
+    data = np.frombuffer(said.encode("latin-1") + PADDING, np.uint8)
+    bits = int(words_in(data, 0, len(said)))
+    assert {word for number, word in enumerate(WORDS) if bits >> number & 1} == {word for word in WORDS if word in said.lower()}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from([b"<", b"</script", b"</SCRIPT>", b"</scrip", b"a", b"xxxxxxxxx", b"\xbc", b";<", b"\0"]), max_size=40))
+def test_a_script_ends_at_its_end_tag(parts: list[bytes]) -> None:
+    inside = b"".join(parts)
+    page = b"<script>" + inside + PADDING
+    ends, size = np.full(len(TAGS), -1, np.int64), 8 + len(inside)
+    found = re.search(rb"</script", inside, re.I)
+    assert raw_end(np.frombuffer(page, np.uint8), ID["script"], 1, 8, size, ends) == 8 + (found.start() if found else len(inside))
 
 
 def whole(found: Blocks, size: int) -> None:

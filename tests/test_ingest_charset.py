@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.charset import decode
+from ingest.charset import as_utf8, decode
 
 RUSSIAN = "Шлюз поднимает лодку из одного бьефа в другой, и смотритель записывает уровень воды утром и вечером. " * 8
 GERMAN = "Die Schleuse hebt größere Kähne über das Gefälle; der Wärter prüft täglich die Höhe des Wassers. " * 8
@@ -99,3 +99,20 @@ def test_what_is_utf_8_is_read_as_it_was_written(text: str) -> None:
     assert decode(codecs.BOM_UTF8 + text.encode(), "gbk")[0] == text
     for name in ("utf-16-le", "utf-16-be"):
         assert decode((codecs.BOM_UTF16_LE if name.endswith("le") else codecs.BOM_UTF16_BE) + text.encode(name), None)[0] == text or text.startswith("\0")
+
+
+TRICKY = [b"a", b"hello wor", b"\xc3\xa9", b"\xe2\x80\x99", b"\xf0\x9f\x98\x80", b"\xed\x9f\xbf", b"\xed\xa0\x80", b"\xf4\x8f\xbf\xbf", b"\xf4\x90\x80\x80",
+          b"\xc0\x80", b"\xe0\x80\x80", b"\xe0\xa0\x80", b"\xf0\x80\x80\x80", b"\x80", b"\xff", b"\xe2\x80", b"\xf0\x9f\x98", b"\xef\xbb\xbf", b"<\0"]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(TRICKY), max_size=12).map(b"".join), st.sampled_from([None, "windows-1251", "iso-2022-jp", "utf-8"]))
+def test_bytes_as_utf_8_are_the_text_that_is_read(data: bytes, declared: str | None) -> None:
+    try:
+        text, encoding = decode(data, declared)
+    except UnicodeError:
+        with pytest.raises(UnicodeError):
+            as_utf8(data, declared)
+        return
+    found = as_utf8(data, declared)
+    assert (found[0].decode("utf-8", "replace"), found[1]) == (text, encoding)

@@ -1,5 +1,6 @@
 """The fast tier: features and trees, the text of chosen blocks, what a page says of itself, and where another's text stands in it."""
 
+import itertools
 import math
 import time
 from pathlib import Path
@@ -78,7 +79,7 @@ def test_no_word_is_lost_or_made_up_in_rendering(parts: list[str]) -> None:
 def test_features_are_named_numbers_of_each_block() -> None:
     data = page("A title", "Words of the title, and 3 more. " * 4)
     found = scan(data)
-    features = measure(found, data)
+    features = measure(found, data).T
     assert features.shape == (len(found.blocks), len(FEATURES))
     assert len(set(FEATURES)) == len(FEATURES)
     row = dict(zip(FEATURES, features[shown(found, data).index(("Words of the title, and 3 more. " * 4).strip())].tolist(), strict=True))
@@ -90,7 +91,7 @@ def test_features_are_named_numbers_of_each_block() -> None:
 
 def test_features_count_signs_where_no_space_parts_words() -> None:
     data = "<p>水門番は水位が等しくなるまで上の門を開けない。待て、と言う。</p>".encode()
-    row = dict(zip(FEATURES, measure(scan(data), data)[0].tolist(), strict=True))
+    row = dict(zip(FEATURES, measure(scan(data), data)[:, 0].tolist(), strict=True))
     assert 14 <= row["words"] <= 18
     assert (row["commas"], row["stops"], row["ends well"]) == (1, 2, 1)
 
@@ -106,13 +107,13 @@ def test_blocks_built_alike_are_a_group() -> None:
 def test_probabilities_are_those_of_the_trees() -> None:
     trees, draw = learned(), np.random.default_rng(1)
     features = draw.normal(0, 3, (20, len(FEATURES))).astype(np.float32)
-    for row, found in zip(features, probabilities(features, trees), strict=True):
+    for row, found in zip(features, probabilities(np.ascontiguousarray(features.T), trees), strict=True):
         odds = 0.0
-        for root in trees.roots.tolist():
-            node = root
-            while trees.below[2 * node] != node:
-                node = int(trees.below[2 * node + int(row[trees.feature[node]] > trees.most[node])])
-            odds += float(trees.value[node])
+        for tree, (first, last) in enumerate(itertools.pairwise(trees.first.tolist())):
+            leaves = 2**64 - 1
+            for asked in range(first, last):
+                leaves &= int(trees.kept[asked]) if row[trees.feature[asked]] > trees.most[asked] else leaves
+            odds += float(trees.value[tree, (leaves & -leaves).bit_length() - 1])
         assert found == pytest.approx(1 / (1 + math.exp(-odds)), abs=1e-5)
 
 
@@ -161,7 +162,7 @@ def test_what_is_too_long_to_compare_says_so() -> None:
 def said(markup: str, url: str = "", day: str | None = "2026-01-01") -> dict[str, str | None]:
     data = markup.encode()
     found = scan(data)
-    return about(data, found, measure(found, data)[:, 0], url=url, day=day)
+    return about(data, found, measure(found, data)[0], url=url, day=day)
 
 
 @pytest.mark.parametrize(("markup", "key", "answer"), [

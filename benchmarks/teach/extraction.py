@@ -31,7 +31,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 from ingest.charset import decode
 from ingest.pages.align import shares
 from ingest.pages.blocks import Blocks, scan
-from ingest.pages.choice import Trees
+from ingest.pages.choice import LEAVES, Trees
 from ingest.pages.features import FEATURES, measure
 from ingest.pages.plain import shown
 
@@ -104,7 +104,7 @@ def _page(url: str, html: bytes, source: str, gold: str | None, must: list[str],
     peers = {}
     for mode, asked in MODES.items():
         peers[mode] = trafilatura.extract(html.decode("utf-8", "replace"), include_comments=False, **asked) or ""
-    return Page(url, source, html, gold, [one for one in must if one], [one for one in must_not if one], found, measure(found, html), peers)
+    return Page(url, source, html, gold, [one for one in must if one], [one for one in must_not if one], found, measure(found, html).T, peers)
 
 
 def labels(page: Page) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
@@ -142,24 +142,25 @@ def learn(pages: Sequence[Page]) -> Trees:
 
 
 def _flat(trees: list[dict[str, Any]]) -> Trees:
-    """Lay LightGBM's trees out as arrays; a leaf leads to itself."""
-    nodes: list[tuple[int, float, int, int, float]] = []
+    """Lay LightGBM's trees out as questions, each with the leaves that are left where a value is above."""
+    questions: list[tuple[int, float, int]] = []
+    first, value = [0], np.zeros((len(trees), LEAVES), np.float32)
 
-    def add(node: dict[str, Any], depth: int) -> int:
-        at = len(nodes)
-        nodes.append((0, 0.0, at, at, float(node.get("leaf_value", 0.0))))
-        if "leaf_value" not in node:
-            assert node["decision_type"] == "<=", node["decision_type"]
-            assert depth < DEPTH, "a walk would end before its leaf"
-            nodes[at] = (node["split_feature"], node["threshold"], add(node["left_child"], depth + 1), add(node["right_child"], depth + 1), 0.0)
-        return at
+    def add(node: dict[str, Any], tree: int, leaf: int) -> int:
+        """Add a node, of whose leaves the first has this number. Returns the number behind its last."""
+        if "leaf_value" in node:
+            value[tree, leaf] = node["leaf_value"]
+            return leaf + 1
+        assert node["decision_type"] == "<=", node["decision_type"]
+        middle = add(node["left_child"], tree, leaf)
+        questions.append((node["split_feature"], node["threshold"], 2**64 - 1 - ((1 << middle) - (1 << leaf))))
+        return add(node["right_child"], tree, middle)
 
-    roots = [add(tree["tree_structure"], 0) for tree in trees]
-    feature, most, left, right, value = (np.array(column) for column in zip(*nodes, strict=True))
-    below = np.stack([left, right], 1).reshape(-1)
-    return Trees(*(kept.astype(kind) for kept, kind in (
-        (feature, np.int32), (most, np.float32), (below, np.int32), (np.array(roots), np.int32), (value, np.float32), (np.array([DEPTH]), np.int32),
-    )))  # fmt: skip
+    for number, tree in enumerate(trees):
+        add(tree["tree_structure"], number, 0)
+        first.append(len(questions))
+    feature, most, kept = zip(*questions, strict=True)
+    return Trees(np.array(feature, np.int32), np.array(most, np.float32), np.array(kept, np.uint64), np.array(first, np.int32), value)
 
 
 def write(trees: Trees, path: Path) -> None:

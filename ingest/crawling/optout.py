@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 HEADER = "Headrace-AI-Opt-Out"
 """Of a crawl's WARC records: what kept the page from use by AI when it was fetched (ingest/crawling/robots.py)."""
+METAS = ("robots", "tdm-reservation", "tdm_reservation")
+"""Names of the meta elements that are looked at."""
 NO_AI = re.compile(r"(?:^|[\s,;:])(noai|noimageai|noml)(?=$|[\s,;])", re.I)
 
 
@@ -15,8 +17,8 @@ def said(headers: Iterable[tuple[str, str]] = (), metas: Iterable[tuple[str, str
     """
     found: set[str] = set()
     for name, value in (*headers, *metas):
-        if name in ("x-robots-tag", "robots"):
+        if name in ("x-robots-tag", METAS[0]):
             found |= {word.lower() for word in NO_AI.findall(value)}
-        elif name in ("tdm-reservation", "tdm_reservation") and value.strip() == "1":
+        elif name in METAS[1:] and value.strip() == "1":
             found.add("tdm-reservation")
     return found

@@ -18,12 +18,13 @@ from ingest import licenses
 from ingest.crawling import optout
 from ingest.pages.blocks import Blocks
 from ingest.pages.links import META, tags
+from ingest.pages.links import metas as metas_of
 from ingest.pages.plain import shown_of, unescaped
-from ingest.pages.tags import ID, WORDS
+from ingest.pages.tags import ID, WORDS, fnv
 
 LANG = re.compile(rb"""<html\b[^>]{0,1000}?\s(?:xml:)?lang\s*=\s*["']?([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})?)\b""", re.I)
 JSON_LD = b"application/ld+json"
-MOST_JSON, MOST_HEAD, MOST_TIME, MOST_TITLE, MOST_LINK, MOST_NODES = 256 << 10, 128 << 10, 1 << 20, 2000, 2000, 2000
+MOST_JSON, MOST_HEAD, MOST_TIME, MOST_TITLE, MOST_LINK, MOST_NODES, MOST_CONTENT = 256 << 10, 128 << 10, 1 << 20, 2000, 2000, 2000, 2000
 TIME = re.compile(rb"""<time\b[^<>]{0,500}?datetime\s{0,9}=\s{0,9}["']?([0-9]{4}-[0-9]{2}-[0-9]{2})""")
 IN_URL = re.compile(r"/((?:19|20)[0-9]{2})[/-]([01][0-9])[/-]([0-3][0-9])(?:[/-]|$)")
 DAY = re.compile(r"\s*([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?![0-9])")
@@ -34,11 +35,13 @@ DATES = (
     "citation_date", "pubdate", "publishdate", "publish-date", "parsely-pub-date", "sailthru.date", "og:pubdate",
     "cxenseparse:recs:publishtime", "published_time",
 )  # fmt: skip
+ASKED = np.array([fnv(name) for name in (*TITLES, *AUTHORS, *DATES, *optout.METAS)], np.uint64)
 COMMONS = b"creativecommons.org"
 SITE = re.compile(r"\s[|–—·»-]\s(?:[^|–—·»\s-]|-(?!\s)|\s(?![|–—·»-]\s)){2,40}$")
 BY = re.compile(r"^\s*(?:by|von|par|por|di|door|da|text|autore?|author)\s*:?\s+", re.I)
 NAME = re.compile(r"[^\W\d_][\w'’.-]+(?: [^\W\d_][\w'’.-]*){1,3}")
 POINTED = re.compile(r"\b([0-3]?[0-9])[./]\s?([01]?[0-9])[./]\s?((?:19|20)[0-9]{2})\b")
+YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 ISO = re.compile(r"\b((?:19|20)[0-9]{2})-([01][0-9])-([0-3][0-9])\b")
 NAMED = re.compile(r"\b([0-3]?[0-9])(?:st|nd|rd|th|er|\.|º)?\s+(?:de\s+)?([A-Za-zéûäôç]{3,10})\.?,?\s+(?:de\s+)?((?:19|20)[0-9]{2})\b")
 NAMED_FIRST = re.compile(r"\b([A-Za-z]{3,10})\.?\s+([0-3]?[0-9])(?:st|nd|rd|th)?,?\s+((?:19|20)[0-9]{2})\b")
@@ -55,7 +58,7 @@ EARLIEST = datetime.date(1995, 1, 1)
 
 def about(page: bytes, found: Blocks, words: npt.NDArray[np.float32], *, url: str = "", day: str | None = None) -> dict[str, Any]:
     """Return title, author, date (ISO; none after `day`), language (as declared), license (SPDX), opt_out (crawling/optout.py); `words` are each block's."""
-    metas = list(_meta(page[:MOST_HEAD]))
+    metas = [(name, content) for name, content in metas_of(page[:MOST_HEAD], ASKED) if len(content) < MOST_CONTENT]
     said = dict(reversed(metas))                             # the first of a name counts
     notes = list(_notes(page))
     lang = LANG.search(page[:4096])
@@ -68,14 +71,6 @@ def about(page: bytes, found: Blocks, words: npt.NDArray[np.float32], *, url: st
         "license": _license(page, found, notes),
         "opt_out": sorted(optout.said((), metas)),
     }
-
-
-def _meta(page: bytes) -> Iterator[tuple[str, str]]:
-    """Yield name and content of the head's meta elements; not of those in comments and scripts."""
-    for _, said, _ in tags(page, head=True, only=META):
-        name, content = said.get("property") or said.get("name") or said.get("itemprop"), said.get("content")
-        if name and content and len(content) < 2000:
-            yield name.strip().lower(), content
 
 
 def _notes(page: bytes) -> Iterator[dict[str, Any]]:
@@ -151,6 +146,8 @@ def _dated(page: bytes, found: Blocks, words: npt.NDArray[np.float32], day: str 
 
 def _read_date(text: str, latest: str | None, least: float) -> str | None:
     """A date as people write it: 2.3.2020, 2 March 2020, March 2, 2020, in seven languages; a year first also. It is at least a share of the text."""
+    if not YEAR.search(text):
+        return None
     for pattern, day, month, year in ((POINTED, 1, 2, 3), (ISO, 3, 2, 1), (NAMED, 1, 2, 3), (NAMED_FIRST, 2, 1, 3)):
         found = pattern.search(text)
         number = found and (MONTHS.get(found[month][:3].lower()) or (int(found[month]) if found[month].isdigit() else 0))

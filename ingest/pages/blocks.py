@@ -55,7 +55,7 @@ def scan(page: bytes) -> Blocks:
     return Blocks(segments, blocks, masks, parents, tags, (title_start, title_end), depth)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _closes(tags: Ints, top: int, tag: int) -> int:
     """The new top of the stack when an end tag comes: formatting does not close the blocks around it."""
     at = top
@@ -66,7 +66,7 @@ def _closes(tags: Ints, top: int, tag: int) -> int:
     return at - 1 if at > 0 else top
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _implies(tags: Ints, top: int, tag: int) -> int:
     """The new top of the stack when a block starts: what HTML ends by itself before it."""
     at = top
@@ -106,7 +106,7 @@ class _Pages(NamedTuple):
     ends: Offsets
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _add(into: _Pages, start: int, end: int, kind: int) -> None:
     """Give a stretch of the page to the block that is open, or start the next one with it."""
     state, top = into.state, into.state[TOP]
@@ -122,12 +122,12 @@ def _add(into: _Pages, start: int, end: int, kind: int) -> None:
         into.masks[number, 0], into.masks[number, 1], into.masks[number, 2] = near, into.bits[top, 1], into.bits[top, 2]
         state[BLOCKS] += 1
         state[FRESH] = 0
-    row = into.segments[state[SEGMENTS]]
-    row[0], row[1], row[2], row[3] = start, end, state[BLOCKS] - 1, kind
+    at = state[SEGMENTS]
+    into.segments[at, 0], into.segments[at, 1], into.segments[at, 2], into.segments[at, 3] = start, end, state[BLOCKS] - 1, kind
     state[SEGMENTS] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _text(into: _Pages, data: Bytes, at: int, size: int) -> int:
     """Take the text from an offset to the next `<`. Space alone parts words of a block, and starts none."""
     end, seen = at + 1, data[at] > SPACE
@@ -141,7 +141,7 @@ def _text(into: _Pages, data: Bytes, at: int, size: int) -> int:
     return end
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _open(into: _Pages, data: Bytes, tag: int, name: int, words: np.uint64, hidden: bool, at: int, size: int) -> int:
     """Take a start tag that ends at an offset. Returns the offset to go on at."""
     state = into.state

@@ -12,9 +12,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from ingest.pages.blocks import Blocks, Ints
+from ingest.pages.blocks import Blocks, Ints, Masks
 from ingest.pages.features import FEATURES, Floats
-from ingest.pages.tags import mask
+from ingest.pages.tags import ID, mask
 
 LIKELY = 0.55
 UNLIKELY, FEW_WORDS = 0.2, 20
@@ -23,23 +23,28 @@ SHOWN = 300
 BRIDGED = 0.15
 """A list or a table between two blocks of text is text where it is at least this probable."""
 WHOLE = mask("ul ol dl menu table")
+LINKED, NAV = FEATURES.index("linked share"), np.uint64(ID["nav"])
+LEAVES = 64
+DE_BRUIJN, SHIFT = np.uint64(0x03F79D71B4CB0A89), np.uint64(58)
+LOWEST = np.array(sorted(range(64), key=lambda bit: (int(DE_BRUIJN) << bit) % 2**64 >> 58), np.uint8)
+"""By the top bits of the product of a power of two and a De Bruijn sequence: which power it was."""
 
 Numbers = npt.NDArray[np.int32]
 
 
 class Trees(NamedTuple):
-    """Trees as arrays over all their nodes; a leaf leads to itself, so every walk is as long and none is guessed by the processor.
+    """Trees as arrays over all their questions, to be asked of all blocks at once (QuickScorer: Lucchese et al. 2015, section 3).
 
-    feature, most: int32 and float32 [nodes], the column asked and the highest value that goes left. below: int32 [2 nodes], where left and
-    right lead. roots: int32 [trees]. value: float32 [nodes], what a leaf adds to the log-odds. depth: int32 [1], steps of a walk.
+    feature, most: int32 and float32 [questions], the row asked and the highest value that goes left. kept: uint64 [questions], the leaves of its
+    tree that a value above leaves, the leftmost is bit 0: all but those on the left. first: int32 [trees + 1], where the questions of each tree
+    begin. value: float32 [trees, LEAVES], what a leaf adds to the log-odds; the leaf is the leftmost that all questions leave.
     """
 
     feature: Numbers
     most: Floats
-    below: Numbers
-    roots: Numbers
+    kept: Masks
+    first: Numbers
     value: Floats
-    depth: Numbers
 
 
 @cache
@@ -57,17 +62,18 @@ def read(content: bytes) -> Trees:
 
 
 def probabilities(features: Floats, trees: Trees) -> Floats:
-    """Return for each block how probably it is the page's text: float32 [blocks], 0 to 1."""
+    """Return for each block how probably it is the page's text, 0 to 1: float32 [blocks], of features [FEATURES, blocks]."""
     probable: Floats = _probabilities(features, *trees)
     return probable
 
 
-def together(found: Blocks, words: Floats, probable: Floats) -> Floats:
+def together(found: Blocks, features: Floats, probable: Floats) -> Floats:
     """Return the probabilities with those of one list or one table made the same, by their words, and a little over LIKELY between two blocks of text.
 
-    An item alone is seldom text, nor one alone missing from it.
+    An item alone is seldom text, nor one alone missing from it. Links in a `<nav>` are none: on pages of a few words, such as tests have, the trees
+    take them for text.
     """
-    same: Floats = _together(found.blocks, found.parents, found.tags, words, probable)
+    same: Floats = _together(found.blocks, found.masks, found.parents, found.tags, features, probable)
     return same
 
 
@@ -85,30 +91,43 @@ def choose(words: Floats, probable: Floats) -> npt.NDArray[np.bool_]:
 
 def doubt(words: Floats, probable: Floats) -> tuple[float, float]:
     """Return the words expected to be chosen wrongly, and what share of the likely ones they are: 0 is certain; 1 and more, that nothing is."""
-    wrong = float((words * np.minimum(probable, 1 - probable)).sum())
-    return wrong, wrong / max(float((words * (probable > LIKELY)).sum()), 1.0)
+    wrong, likely = _doubt(words, probable)
+    return wrong, wrong / max(likely, 1.0)
 
 
 @numba.njit(cache=True, nogil=True)
-def _probabilities(features: Floats, feature: Numbers, most: Floats, below: Numbers, roots: Numbers, value: Floats, depth: Numbers) -> Floats:
-    n, columns = features.shape
-    flat, node, odds = features.reshape(-1), np.empty(n, np.int32), np.zeros(n, np.float32)
-    for root in roots:
-        node[:] = root
-        for _ in range(depth[0]):
-            for i in range(n):  # the blocks side by side: their steps do not wait for each other
-                at = node[i]
-                node[i] = below[2 * at + np.int32(flat[i * columns + feature[at]] > most[at])]
+def _doubt(words: Floats, probable: Floats) -> tuple[float, float]:
+    wrong = likely = 0.0
+    for i in range(len(words)):
+        wrong += words[i] * min(probable[i], 1 - probable[i])
+        likely += words[i] * (probable[i] > LIKELY)
+    return wrong, likely
+
+
+@numba.njit(cache=True, nogil=True)
+def _probabilities(features: Floats, feature: Numbers, most: Floats, kept: Masks, first: Numbers, value: Floats) -> Floats:
+    n, one = features.shape[1], np.uint64(1)
+    odds, leaves = np.zeros(n, np.float32), np.empty(n, np.uint64)
+    for tree in range(len(first) - 1):
+        leaves[:] = ~np.uint64(0)
+        for question in range(first[tree], first[tree + 1]):
+            asked, limit, left = features[feature[question]], most[question], kept[question]
+            for i in range(n):  # eight blocks an instruction, none of them a jump
+                leaves[i] &= left | (np.uint64(asked[i] > limit) - one)
         for i in range(n):
-            odds[i] += value[node[i]]
+            lowest = leaves[i] & (~leaves[i] + one)
+            odds[i] += value[tree, LOWEST[lowest * DE_BRUIJN >> SHIFT]]
     for i in range(n):
         odds[i] = 1 / (1 + np.exp(-odds[i]))
     return odds
 
 
 @numba.njit(cache=True, nogil=True)
-def _together(blocks: Ints, parents: Ints, tags: Ints, words: Floats, probable: Floats) -> Floats:
-    nodes = len(parents)
+def _together(blocks: Ints, masks: Masks, parents: Ints, tags: Ints, features: Floats, probable: Floats) -> Floats:
+    nodes, words, linked, probable = len(parents), features[0], features[LINKED], probable.copy()
+    for i in range(len(blocks)):
+        if linked[i] > 0.5 and masks[i, 2] >> NAV & np.uint64(1):
+            probable[i] = 0
     of, sums, out = np.zeros(nodes, np.int32), np.zeros((nodes, 2), np.float64), probable.copy()
     for node in range(1, nodes):  # an element's number is above that of the one that holds it
         of[node] = node if WHOLE[tags[node]] else of[parents[node]]

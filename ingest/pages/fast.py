@@ -6,19 +6,14 @@ itself. docs/ingest.md has the figures.
 
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from ingest.charset import decode
+from ingest.charset import as_utf8
 from ingest.pages.about import about
 from ingest.pages.blocks import MAX_BLOCKS, MAX_SEGMENTS, Blocks, scan
 from ingest.pages.choice import Trees, choose, doubt, learned, probabilities, together
-from ingest.pages.features import FEATURES, Floats, measure
+from ingest.pages.features import Floats, measure
 from ingest.pages.formulae import written
 from ingest.pages.plain import render
-from ingest.pages.tags import ID
 
-LINKED = FEATURES.index("linked share")
 MAX_BYTES = 16 << 20
 DOUBT, WRONG = 0.1, 50.0
 """A page is in doubt with more words than the second expected to be chosen wrongly, and more than the first's share of those chosen: a quarter of the gold."""
@@ -38,23 +33,14 @@ class Reading(NamedTuple):
 
 def read(page: bytes, charset: str | None = None, trees: Trees | None = None) -> Reading:
     """Find a page's blocks and judge them. Raises UnicodeError where no encoding makes sense of the bytes, OverflowError of too many blocks."""
-    markup, encoding = decode(page, charset)
-    data = page if encoding == "utf-8" and page[:3] != b"\xef\xbb\xbf" else markup.encode("utf-8", "replace")
+    data, encoding = as_utf8(page, charset)
     data = written(data)
     found = scan(data)
     if len(found.blocks) > MAX_BLOCKS or len(found.segments) >= MAX_SEGMENTS:
         raise OverflowError(f"more than {MAX_BLOCKS:,} blocks of text, or {MAX_SEGMENTS:,} pieces of it")
     features = measure(found, data)
-    probable = probabilities(features, trees or learned())
-    probable[_menus(found, features)] = 0
-    probable = together(found, features[:, 0], probable)
-    return Reading(data, encoding, found, features[:, 0], probable, *doubt(features[:, 0], probable))
-
-
-def _menus(found: Blocks, features: Floats) -> npt.NDArray[np.bool_]:
-    """Which blocks are links in a `<nav>`: on pages of a few words, such as tests have, the trees take them for text."""
-    menus: npt.NDArray[np.bool_] = ((found.masks[:, 2] >> np.uint64(ID["nav"]) & np.uint64(1)) != 0) & (features[:, LINKED] > 0.5)
-    return menus
+    probable = together(found, features, probabilities(features, trees or learned()))
+    return Reading(data, encoding, found, features[0], probable, *doubt(features[0], probable))
 
 
 def in_doubt(said: Reading) -> bool:

@@ -59,7 +59,7 @@ OUT = len(FEATURES)
 
 
 def measure(found: Blocks, page: bytes) -> Floats:
-    """Return the features of a page's blocks: float32 [blocks, FEATURES]."""
+    """Return the features of a page's blocks: float32 [FEATURES, blocks], a row a feature, as the trees ask one of all blocks."""
     data = np.frombuffer(page, np.uint8)
     features: Floats = _measure(data, found.segments, found.blocks, found.masks, found.parents, found.title[0], found.title[1])
     return features
@@ -67,18 +67,19 @@ def measure(found: Blocks, page: bytes) -> Floats:
 
 @numba.njit(cache=True, nogil=True)
 def _title(data: Bytes, start: int, end: int) -> Hashes:
-    """The hashes of the title's words, in order of size, at most 64."""
-    found, many, inside, value = np.zeros(64, np.uint64), 0, False, FNV_START
+    """The hashes of the title's words, at most 64, behind the bits that their last digits set."""
+    found, many, inside, value = np.zeros(65, np.uint64), 1, False, FNV_START
     for i in range(start, end + 1):
         byte = data[i] if i < end else 32
         letter = byte >= 128 or 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122
         if letter:
             value = ((FNV_START if not inside else value) ^ np.uint64(byte | 32)) * FNV_PRIME
-        elif inside and many < 64:
+        elif inside and many < len(found):
             found[many] = value
+            found[0] |= np.uint64(1) << (value & np.uint64(63))
             many += 1
         inside = letter
-    return np.sort(found[:many])
+    return found[:many]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -102,33 +103,42 @@ def _count(data: Bytes, segments: Ints, n: int, title: Hashes) -> tuple[Floats, 
 
 @numba.njit(cache=True, nogil=True)
 def _count_words(data: Bytes, start: int, end: int, linked: bool, title: Hashes, row: Floats) -> None:
-    """Count one segment into its block's row."""
-    inside, last, value = False, 0, FNV_START
+    """Count one segment into its block's row. The counts are kept apart from it while they grow, in registers."""
+    words = capitals = characters = commas = stops = digits = known = last = 0
+    inside, value = False, FNV_START
     for i in range(start, end):
         byte = data[i]
         if byte <= 32:
             if inside:
-                row[10] += _known(title, value)
+                known += _known(title, value)
             inside = False
             continue
         if not inside:
-            row[0] += 1
-            row[1] += linked
-            row[5] += 65 <= byte <= 90
+            words += 1
+            capitals += 65 <= byte <= 90
             value = FNV_START
         inside, last = True, i
-        if byte >= 128 or 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122:
+        digit = 48 <= byte <= 57
+        if byte >= 128 or digit or 97 <= byte | 32 <= 122:
             value = (value ^ np.uint64(byte | 32)) * FNV_PRIME
-        row[2] += (byte & 0xC0) != 0x80
-        row[3] += byte == 44
-        row[4] += byte in (46, 33, 63)
-        row[6] += 48 <= byte <= 57
+        characters += (byte & 0xC0) != 0x80
+        commas += byte == 44
+        stops += byte == 46 or byte == 33 or byte == 63
+        digits += digit
         if byte >= 0xE0:
             _count_signs(data, i, end, linked, row)
     if inside:
-        row[10] += _known(title, value)
+        known += _known(title, value)
     if last:
         row[7] = _ends_well(data, last)
+    row[0] += words
+    row[1] += words * linked
+    row[2] += characters
+    row[3] += commas
+    row[4] += stops
+    row[5] += capitals
+    row[6] += digits
+    row[10] += known
 
 
 @numba.njit(cache=True, nogil=True)
@@ -148,9 +158,12 @@ def _count_signs(data: Bytes, i: int, end: int, linked: bool, row: Floats) -> No
 
 @numba.njit(cache=True, nogil=True)
 def _known(title: Hashes, value: np.uint64) -> bool:
-    for word in title:
-        if word >= value:
-            return bool(word == value)
+    """Whether a word is the title's. The first of `title` are the bits that the others have: most words are told by them."""
+    if not title[0] >> (value & np.uint64(63)) & np.uint64(1):
+        return False
+    for word in title[1:]:  # noqa: SIM110 - numba has no generators here
+        if word == value:
+            return True
     return False
 
 
@@ -207,7 +220,7 @@ def _within(parents: Ints, top: int) -> npt.NDArray[np.bool_]:
 @numba.njit(cache=True, nogil=True)
 def _measure(data: Bytes, segments: Ints, blocks: Ints, masks: Masks, parents: Ints, title_start: int, title_end: int) -> Floats:
     n = len(blocks)
-    out = np.zeros((n, OUT), np.float32)
+    out = np.zeros((OUT, n), np.float32)
     if n == 0:
         return out
     title = _title(data, title_start, title_end)
@@ -218,7 +231,7 @@ def _measure(data: Bytes, segments: Ints, blocks: Ints, masks: Masks, parents: I
         values[i, 0], values[i, 1], values[i, 3] = words, linked, 1
         values[i, 2] = words if words > 5 and linked < np.float32(0.4) * words else 0
     inside, score = _trees(parents, blocks[:, 2], values)
-    _place(out, len(data), counts, said, blocks, parents, values, inside, score, max(len(title), 1))
+    _place(out, len(data), counts, said, blocks, parents, values, inside, score, max(len(title) - 1, 1))
     at = _around(out, FLAT, blocks, parents, inside, score)
     at = _alike(out, at, groups(blocks, masks), values)
     at = _flags(out, at, blocks, masks, said, values)
@@ -230,7 +243,7 @@ def _measure(data: Bytes, segments: Ints, blocks: Ints, masks: Masks, parents: I
 def _place(
     out: Floats, size: int, counts: Floats, said: Masks, blocks: Ints, parents: Ints, values: Floats, inside: Floats, score: Floats, titled: int
 ) -> None:
-    """The columns PLACED, behind the counts: where a block stands in the page."""
+    """The rows PLACED, behind the counts: where a block stands in the page."""
     n, best = len(blocks), np.argmax(score)
     in_best, above_best = _within(parents, best), _within(parents, parents[best])
     first, last, h1 = -1, n - 1, -100
@@ -244,37 +257,38 @@ def _place(
     total, prose = max(inside[0, 0], np.float32(1)), max(inside[0, 2], np.float32(1))
     words, before, label, labels = np.float32(0), np.float32(0), -100, 0
     for i in range(n):
-        row, own = out[i], max(counts[i, 0], np.float32(1))
-        row[: len(COUNTED)] = counts[i]
+        own, at = max(counts[i, 0], np.float32(1)), len(COUNTED)
+        out[:at, i] = counts[i]
         words += values[i, 0]
         before += values[i, 2]
         if said[i] & ENDS_MASK:
             label, labels = i, labels + 1
-        at = len(COUNTED)
-        row[at], row[at + 1], row[at + 2], row[at + 3] = counts[i, 1] / own, counts[i, 2] / own, counts[i, 5] / own, counts[i, 6] / max(counts[i, 2], 1)
-        row[at + 4], row[at + 5], row[at + 6], row[at + 7] = counts[i, 10] / titled, blocks[i, 1], i / n, words / total
-        row[at + 8], row[at + 9], row[at + 10], row[at + 11] = before / prose, n, total, prose / total
-        row[at + 12], row[at + 13], row[at + 14], row[at + 15] = blocks[i, 3] / size, i - first, i - last, i - h1
-        row[at + 16], row[at + 17], row[at + 18], row[at + 19] = in_best[blocks[i, 2]], above_best[blocks[i, 2]], min(i - label, 100), labels
+        out[at, i], out[at + 1, i], out[at + 2, i] = counts[i, 1] / own, counts[i, 2] / own, counts[i, 5] / own
+        out[at + 3, i], out[at + 4, i], out[at + 5, i] = counts[i, 6] / max(counts[i, 2], 1), counts[i, 10] / titled, blocks[i, 1]
+        out[at + 6, i], out[at + 7, i], out[at + 8, i] = i / n, words / total, before / prose
+        out[at + 9, i], out[at + 10, i], out[at + 11, i] = n, total, prose / total
+        out[at + 12, i], out[at + 13, i], out[at + 14, i], out[at + 15, i] = blocks[i, 3] / size, i - first, i - last, i - h1
+        out[at + 16, i], out[at + 17, i] = in_best[blocks[i, 2]], above_best[blocks[i, 2]]
+        out[at + 18, i], out[at + 19, i] = min(i - label, 100), labels
 
 
 @numba.njit(cache=True, nogil=True)
 def _around(out: Floats, at: int, blocks: Ints, parents: Ints, inside: Floats, score: Floats) -> int:
-    """The columns AROUND, for the element of the block and the three above it."""
+    """The rows AROUND, for the element of the block and the three above it."""
     total, prose, best = max(inside[0, 0], np.float32(1)), max(inside[0, 2], np.float32(1)), max(score.max(), np.float32(1))
     for i in range(len(blocks)):
-        node = blocks[i, 2]
-        for level in range(4):
-            here, column = inside[node], at + 5 * level
-            out[i, column], out[i, column + 1] = here[0] / total, here[1] / max(here[0], np.float32(1))
-            out[i, column + 2], out[i, column + 3], out[i, column + 4] = here[2] / prose, here[3], score[node] / best
-            node = parents[node]
+        node, row = blocks[i, 2], at
+        for _ in range(4):
+            here = inside[node]
+            out[row, i], out[row + 1, i] = here[0] / total, here[1] / max(here[0], np.float32(1))
+            out[row + 2, i], out[row + 3, i], out[row + 4, i] = here[2] / prose, here[3], score[node] / best
+            node, row = parents[node], row + 5
     return at + 20
 
 
 @numba.njit(cache=True, nogil=True)
 def _alike(out: Floats, at: int, group: Ints, values: Floats) -> int:
-    """The columns ALIKE: how many blocks are built like this one, their share of the words, their links, their length."""
+    """The rows ALIKE: how many blocks are built like this one, their share of the words, their links, their length."""
     n = len(group)
     sums = np.zeros((group.max() + 1, 3), np.float32)
     for i in range(n):
@@ -284,65 +298,71 @@ def _alike(out: Floats, at: int, group: Ints, values: Floats) -> int:
     total = max(sums[:, 1].sum(), np.float32(1))
     for i in range(n):
         many, words, linked = sums[group[i]]
-        out[i, at], out[i, at + 1], out[i, at + 2], out[i, at + 3] = many, words / total, linked / max(words, np.float32(1)), words / many
+        out[at, i], out[at + 1, i], out[at + 2, i], out[at + 3, i] = many, words / total, linked / max(words, np.float32(1)), words / many
     return at + 4
 
 
 @numba.njit(cache=True, nogil=True)
+def _bit(bits: Masks, bit: int, row: Floats) -> None:
+    for i in range(len(row)):
+        row[i] = np.float32(np.int32(bits[i] >> np.uint64(bit)) & np.int32(1))
+
+
+@numba.njit(cache=True, nogil=True)
 def _flags(out: Floats, at: int, blocks: Ints, masks: Masks, said: Masks, values: Floats) -> int:
-    """The columns of tags, of class words above and near, of what short blocks say, and of the page's share under a class word."""
-    n, one = len(blocks), np.uint64(1)
-    shares = np.zeros(len(SHARED_BITS), np.float32)
-    for i in range(n):
-        for x in range(len(SHARED_BITS)):
-            if masks[i, 1] >> np.uint64(SHARED_BITS[x]) & one:
-                shares[x] += values[i, 2]
-    shares /= max(values[:, 2].sum(), np.float32(1))
-    for i in range(n):
-        row, tag, c = out[i], blocks[i, 0], at
-        for shown in SHOWN_IDS:
-            row[c] = tag == shown
-            c += 1
-        for heading in HEADINGS:
-            row[c] = max(row[c], np.float32(tag == heading))
-        c += 1
-        for bit in ABOVE_BITS:
-            row[c] = masks[i, 2] >> np.uint64(bit) & one
-            c += 1
-        for bit in range(64):
-            row[c + bit], row[c + 64 + bit] = masks[i, 1] >> np.uint64(bit) & one, masks[i, 0] >> np.uint64(bit) & one
-        c += 128
-        for bit in SAID_BITS:
-            row[c] = said[i] >> np.uint64(bit) & one
-            c += 1
-        for x in range(len(SHARED_BITS)):
-            row[c] = shares[x] if masks[i, 1] >> np.uint64(SHARED_BITS[x]) & one else np.float32(-1)
-            c += 1
-    return c
+    """The rows of tags, of class words above and near, of what short blocks say, and of the page's share under a class word."""
+    prose = max(values[:, 2].sum(), np.float32(1))
+    tags, near, under, above = blocks[:, 0].copy(), masks[:, 0].copy(), masks[:, 1].copy(), masks[:, 2].copy()
+    for shown in SHOWN_IDS:
+        out[at] = tags == shown
+        at += 1
+    for heading in HEADINGS:
+        out[at] = np.maximum(out[at], (tags == heading).astype(np.float32))
+    at += 1
+    for bit in ABOVE_BITS:
+        _bit(above, bit, out[at])
+        at += 1
+    for bit in range(64):
+        _bit(under, bit, out[at + bit])
+        _bit(near, bit, out[at + 64 + bit])
+    at += 128
+    for bit in SAID_BITS:
+        _bit(said, bit, out[at])
+        at += 1
+    first = at - 128 - len(SAID_BITS)
+    for bit in SHARED_BITS:
+        flags, share = out[first + bit], np.float32(0)
+        for i in range(len(tags)):
+            share += flags[i] * values[i, 2]
+        for i in range(len(tags)):
+            out[at, i] = share / prose if flags[i] else np.float32(-1)
+        at += 1
+    return at
 
 
 @numba.njit(cache=True, nogil=True)
 def _near(out: Floats, at: int, blocks: Ints, values: Floats, counts: Floats) -> None:
-    """The columns NEARBY of the blocks before and behind, and the words and prose in windows around."""
-    n, wide = len(blocks), len(NEARBY) - 1
-    heading = at  # filled below from the flags of the neighbour itself
+    """The rows NEARBY of the blocks before and behind, and the words and prose in windows around."""
+    n = len(blocks)
+    own = np.zeros((len(NEARBY) - 1, n), np.float32)
     for i in range(n):
-        for x in range(len(NEAR)):
-            other, column = i + NEAR[x], heading + wide * x
-            if not 0 <= other < n:
-                out[i, column : column + wide] = -1
-                continue
-            tag = blocks[other, 0]
-            out[i, column], out[i, column + 1], out[i, column + 2] = values[other, 0], values[other, 1] / max(values[other, 0], np.float32(1)), counts[other, 4]
-            out[i, column + 3], out[i, column + 4], out[i, column + 5] = tag == SHOWN_IDS[0], False, tag == SHOWN_IDS[1]
-            for level in HEADINGS:
-                if tag == level:
-                    out[i, column + 4] = 1
-            out[i, column + 6] = out[other, FLAT + 4]
-        for x in range(len(WINDOWS)):
+        tag = blocks[i, 0]
+        own[0, i], own[1, i], own[2, i] = values[i, 0], values[i, 1] / max(values[i, 0], np.float32(1)), counts[i, 4]
+        own[3, i], own[5, i], own[6, i] = tag == SHOWN_IDS[0], tag == SHOWN_IDS[1], out[FLAT + 4, i]
+        for level in HEADINGS:
+            own[4, i] += tag == level
+    for step in NEAR:
+        first, last = min(max(-step, 0), n), max(min(n - step, n), 0)  # the blocks that have one there
+        for row in own:
+            out[at, :first], out[at, last:] = -1, -1
+            if first < last:
+                out[at, first:last] = row[first + step : last + step]
+            at += 1
+    for radius in WINDOWS:
+        for i in range(n):
             words, prose = np.float32(0), np.float32(0)
-            for other in range(max(i - WINDOWS[x], 0), min(i + WINDOWS[x] + 1, n)):
+            for other in range(max(i - radius, 0), min(i + radius + 1, n)):
                 words += values[other, 0]
                 prose += values[other, 2]
-            column = at + wide * len(NEAR) + 2 * x
-            out[i, column], out[i, column + 1] = words, prose / max(words, np.float32(1))
+            out[at, i], out[at + 1, i] = words, prose / max(words, np.float32(1))
+        at += 2

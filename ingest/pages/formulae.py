@@ -39,12 +39,21 @@ def written(page: bytes) -> bytes:
 
 @numba.njit(cache=True, nogil=True)
 def _hinted(data: npt.NDArray[np.uint8]) -> bool:
-    """Whether `math` or `atex` stands in a page, as in every hint: one pass, many bytes at a time, where six searches took a sixth of a page's time."""
+    """Whether `math` or `atex` stands in a page as in a hint: in one pass, many bytes at a time, whether at all, and then what stands beside it."""
     found = False
     for i in range(len(data) - 3):
         math = (data[i] == 109) & (data[i + 1] == 97) & (data[i + 2] == 116) & (data[i + 3] == 104)
         found |= math | ((data[i] == 97) & (data[i + 1] == 116) & (data[i + 2] == 101) & (data[i + 3] == 120))
-    return found
+    if not found:
+        return False
+    for i in range(1, len(data) - 4):
+        before, second = data[i - 1], data[i + 1]
+        if second == 97 and data[i] == 109 and data[i + 2] == 116 and data[i + 3] == 104:
+            if before in (60, 58, 45) or data[i + 4] == 47:  # <math, m:math, mwe-math, math/
+                return True
+        elif second == 116 and data[i] == 97 and data[i + 2] == 101 and data[i + 3] == 120 and before in (107, 108):  # katex, latex
+            return True
+    return False
 
 
 def _with(page: bytes, find: Callable[[bytes], Iterator[Replaced]]) -> bytes:

@@ -14,18 +14,19 @@ import numpy.typing as npt
 
 from ingest.crawling.urls import canonical
 from ingest.pages.plain import unescaped
-from ingest.pages.syntax import BANG, EQUALS, GT, LT, PADDING, QUESTION, SLASH, Bytes, attribute, behind, lower, raw_end, tag_at
-from ingest.pages.tags import ID, RAW
+from ingest.pages.syntax import BANG, EQUALS, GT, LT, PADDING, QUESTION, SLASH, SPACE, Bytes, attribute, behind, lower, raw_end, tag_at
+from ingest.pages.tags import FNV_PRIME, FNV_START, ID, RAW, fnv
 
 A, AREA, BASE, LINK, META, HEAD, BODY = (ID[name] for name in ("a", "area", "base", "link", "meta", "head", "body"))
 NAMES = {name.encode(): name for name in ("href", "rel", "name", "http-equiv", "property", "itemprop", "content")}
 MOST_LINKS = 10_000
-MOST_TAGS, MOST_ATTRIBUTES = 100_000, 500_000
+MOST_TAGS, MOST_ATTRIBUTES, MOST_METAS = 100_000, 500_000, 1000
 """Of a page, that are looked at: each takes Python a microsecond, and a page of 16 MB has room for millions."""
 LONGEST = 8 << 10
 REFRESH = re.compile(r"^[\d.]{0,20}\s?[;,]\s*(?:url\s*=\s*)?[\"']?([^\"'\s]+)", re.I)
 
 Numbers = npt.NDArray[np.int32]
+Hashes = npt.NDArray[np.uint64]
 
 
 class Links(NamedTuple):
@@ -57,12 +58,21 @@ def links(page: bytes, url: str) -> Links:
     return Links(list(found), first, told)
 
 
-def tags(page: bytes, *, head: bool = False, only: int | None = None, holding: bytes = b"") -> Iterator[tuple[int, dict[str, str], int]]:
+def metas(page: bytes, names: Hashes) -> Iterator[tuple[str, str]]:
+    """Yield name and content of the meta elements in a page's head whose names (`property`, `name` or `itemprop`) have one of these hashes (`tags.fnv`)."""
+    found = _metas(np.frombuffer(page + PADDING, np.uint8), len(page), names)
+    for first, last, start, end in found.tolist():
+        content = unescaped(page[start : min(end, start + LONGEST)].decode("utf-8", "replace"))
+        if content:
+            yield page[first:last].decode("utf-8", "replace").strip().lower(), content
+
+
+def tags(page: bytes, *, only: int | None = None, holding: bytes = b"") -> Iterator[tuple[int, dict[str, str], int]]:
     """Yield the tags that may lead somewhere, with their attributes and the offset behind each; none of a comment or a script.
 
-    With `head` those of the page's head alone; with `only` those of one name, and others that hold some bytes.
+    With `only` those of one name, and others that hold some bytes.
     """
-    found, named = _found(np.frombuffer(page + PADDING, np.uint8), len(page), head)
+    found, named = _found(np.frombuffer(page + PADDING, np.uint8), len(page))
     if only is not None:
         places = np.array([at.start() for at in re.finditer(re.escape(holding), page)] if holding else [], np.int64)
         before = np.concatenate([[0], found[:-1, 3]]) if len(found) else found[:, 3]
@@ -89,7 +99,7 @@ def _attributes(data: Bytes, at: int, size: int, into: Numbers, many: int) -> tu
 
 
 @numba.njit(cache=True, nogil=True)
-def _found(data: Bytes, size: int, head: bool) -> tuple[Numbers, Numbers]:
+def _found(data: Bytes, size: int) -> tuple[Numbers, Numbers]:
     """The number of each start tag that may lead somewhere, its attributes from one row to another, and the offset behind it; then where those stand."""
     marks = equals = 0
     for i in range(size):
@@ -108,8 +118,6 @@ def _found(data: Bytes, size: int, head: bool) -> tuple[Numbers, Numbers]:
             at = behind(data, at, size)
             continue
         tag, start = tag_at(data, name, size)
-        if head and tag == (HEAD if following == SLASH else BODY):
-            break
         wanted = following != SLASH and tag in (A, AREA, BASE, LINK, META)
         many, at = _attributes(data, start, size, named[m:] if wanted else none, 0)
         if data[at - 1] != GT:
@@ -120,3 +128,68 @@ def _found(data: Bytes, size: int, head: bool) -> tuple[Numbers, Numbers]:
         elif following != SLASH and RAW[tag]:
             at = raw_end(data, tag, name, at, size, ends)
     return out[:n], named[:m]
+
+
+PROPERTY, NAME, ITEMPROP, CONTENT = np.array([fnv(name) for name in ("property", "name", "itemprop", "content")], np.uint64)
+
+
+@numba.njit(cache=True, nogil=True)
+def _hash(data: Bytes, start: int, end: int) -> np.uint64:
+    """The hash of some bytes in lower case, less the space around them."""
+    while start < end and data[start] <= SPACE:
+        start += 1
+    while end > start and data[end - 1] <= SPACE:
+        end -= 1
+    found = FNV_START
+    for i in range(start, end):
+        found = (found ^ np.uint64(lower(data[i]))) * FNV_PRIME
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _meta(data: Bytes, at: int, size: int, names: Hashes, row: Numbers) -> tuple[bool, int]:
+    """Read a meta element's attributes. Returns whether its name is wanted, and the offset behind; `row` is where name and content stand."""
+    said = np.zeros((4, 2), np.int32)
+    while True:
+        start, end, first, last, at = attribute(data, at, size)
+        if start == end:
+            break
+        asked = _hash(data, start, end)
+        for i, name in enumerate((PROPERTY, NAME, ITEMPROP, CONTENT)):
+            if asked == name and not said[i, 0] and first:
+                said[i, 0], said[i, 1] = first, last
+    for i in range(3):
+        if said[i, 1] > said[i, 0]:
+            row[0], row[1], row[2], row[3] = said[i, 0], said[i, 1], said[3, 0], said[3, 1]
+            return bool(np.any(names == _hash(data, said[i, 0], said[i, 1]))), min(at + 1, size)
+    return False, min(at + 1, size)
+
+
+@numba.njit(cache=True, nogil=True)
+def _metas(data: Bytes, size: int, names: Hashes) -> Numbers:
+    """Where name and content of the wanted meta elements of a head stand."""
+    out, many, at, ends = np.empty((MOST_METAS, 4), np.int32), 0, 0, np.full(len(RAW), -1, np.int64)
+    while at < size and many < len(out):
+        following = data[at + 1]
+        name = at + 2 if following == SLASH else at + 1
+        letter = 97 <= lower(data[name]) <= 122
+        if data[at] != LT or (not letter and following not in (BANG, QUESTION, SLASH)):
+            at += 1
+            continue
+        if not letter:
+            at = behind(data, at, size)
+            continue
+        tag, at = tag_at(data, name, size)
+        if tag == (HEAD if following == SLASH else BODY):
+            break
+        wanted = False
+        if tag == META and following != SLASH:
+            wanted, at = _meta(data, at, size, names, out[many])
+        else:
+            _, at = _attributes(data, at, size, out[:0], 0)
+        if data[at - 1] != GT:
+            break  # the page ends inside the tag
+        many += wanted
+        if following != SLASH and RAW[tag]:
+            at = raw_end(data, tag, name, at, size, ends)
+    return out[:many]

@@ -43,9 +43,21 @@ def mask(names: str) -> npt.NDArray[np.bool_]:
     return found
 
 
-NUMBERS = np.array(sorted(range(len(TAGS)), key=lambda number: fnv(TAGS[number])), np.int64)
-HASHES = np.array([fnv(TAGS[number]) for number in NUMBERS], np.uint64)
-"""The hashes of the names in order, and beside them which tag each is."""
+MIX, SHIFT = np.uint64(0x50E572E6E750E537), np.uint64(54)
+"""Multiplied by the first, found by trying, the hashes of all names differ in their first ten bits."""
+
+
+def _slots() -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint64]]:
+    """By the first ten bits of a mixed hash: which tag's it is, 0 for none, and the hash."""
+    numbers, hashes = np.zeros(1024, np.int32), np.zeros(1024, np.uint64)
+    for name, number in ID.items():
+        slot = (fnv(name) * int(MIX) & (2**64 - 1)) >> int(SHIFT)
+        assert not hashes[slot], f"<{name}> has the slot of <{TAGS[numbers[slot]]}>: try other values of MIX"
+        numbers[slot], hashes[slot] = number, fnv(name)
+    return numbers, hashes
+
+
+NUMBERS, HASHES = _slots()
 
 BLOCK = mask(
     "html head body p div section article main header footer nav aside h1 h2 h3 h4 h5 h6 ul ol li dl dt dd table tr td th thead tbody tfoot caption pre"
@@ -60,18 +72,20 @@ SILENT = mask("script style noscript template svg iframe select option button te
 """Elements whose text is not the page's."""
 
 
-def _table() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """The words as bytes, their lengths, and for each letter the words that begin with it, -1 after the last."""
+def _table() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint32]]:
+    """The words as bytes, their lengths, for each letter the words that begin with it, -1 after the last, and by two letters the third ones that begin one."""
     longest = max(map(len, WORDS))
     letters, lengths = np.zeros((len(WORDS), longest), np.uint8), np.array([len(word) for word in WORDS], np.int32)
     by_letter: list[list[int]] = [[] for _ in range(26)]
+    begun = np.zeros(1024, np.uint32)
     for number, word in enumerate(WORDS):
         letters[number, : len(word)] = list(word.encode())
         by_letter[ord(word[0]) - ord("a")].append(number)
+        begun[(ord(word[0]) & 31) << 5 | ord(word[1]) & 31] |= np.uint32(1 << (ord(word[2]) & 31))
     starts = np.full((26, max(map(len, by_letter)) + 1), -1, np.int32)
     for row, numbers in enumerate(by_letter):
         starts[row, : len(numbers)] = numbers
-    return letters, lengths, starts
+    return letters, lengths, starts, begun
 
 
-LETTERS, LENGTHS, STARTS = _table()
+LETTERS, LENGTHS, STARTS, BEGUN = _table()
