@@ -177,6 +177,7 @@ def test_comments_go_and_what_looks_like_one_stays() -> None:
     "\\begin{verbatim}" * 30_000, "\\section{" * 50_000, "\\'" * 100_000, "~" * 200_000, "\\label{" * 50_000, "\\def\\a#1{" * 30_000, "\\item[" * 50_000,
     "\\begin{abstract}" * 30_000, "\\title{" * 30_000, "\\author{" * 30_000,
     "\\section{a\n" * 30_000, "\\footnote{a\n" * 30_000, "\\cite[a\n" * 30_000, "\\newcommand{\\a}{b\n" * 20_000, "\\abstract " * 50_000,
+    "\\href{u}{a " * 8_000, "\\href{u}{a " * 8_000 + "}" * 8_000,
     "${ " * 100_000, "${$ a b " * 50_000, "$ some words of the text " * 30_000,
     "".join(f"\\verb{chr(0x2200 + i)}" for i in range(200)) + "a" * 1_000_000,
 ], ids=lambda source: str(source)[:18])  # fmt: skip

@@ -149,7 +149,7 @@ class Reader:
         r"""A formula between dollars; `$` that has no partner in its paragraph is none."""
         found, plain, depth = list[str](), list[str](), 0    # in braces `$` is a formula's within its words: `\text{if $x$}`
         while stream.rest and not (stream.rest[-1][0] == "\n" and stream.rest[-1].count("\n") > 1):
-            if stream.rest[-1] == opens and (depth <= 0 or stream.lost <= 0):
+            if stream.rest[-1] == opens and (depth <= 0 or stream.left <= 0):
                 break
             unit = stream.rest.pop()
             if opens == "$" and unit == "$$" and depth <= 0:  # `$a$$b$`: one ends and the next begins
@@ -164,7 +164,7 @@ class Reader:
             stream.rest.pop()
         elif depth > 0 and opens in found:                   # braces that nothing closes
             closed, end = True, found.index(opens)
-            stream.lost -= len(found) - end
+            stream.left -= len(found) - end
             stream.rest += found[end + 1 :][::-1]
             del found[end:]
         if closed:

@@ -33,8 +33,8 @@ MAX_GROWTH = 4
 """Times its own length, and a million tokens more, to which a source may be expanded."""
 MAX_ARGUMENT = 200_000
 """Tokens of one argument at most."""
-MAX_LOST = 10
-"""Times a stream's own length that is looked through for brackets that nothing closes; past it they end with their line unseen."""
+MAX_READ, FEW = 30, 400
+"""Times a stream's own length that is read as arguments, within each other or without an end; past it one ends with its line, or at so many tokens."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Stream:
 
     def __init__(self, tokens: list[str]) -> None:
         self.rest = tokens[::-1]
-        self.lost = MAX_LOST * len(tokens)
+        self.left = MAX_READ * len(tokens)
 
     def blank(self) -> None:
         """Go past blanks, but no empty line."""
@@ -146,8 +146,9 @@ class Stream:
     def _until(self, opens: str, closes: str) -> list[str]:
         found: list[str] = []
         depth = braces = 0
-        while self.rest and len(found) < MAX_ARGUMENT and (self.lost > 0 or self.rest[-1][0] != "\n"):
+        while self.rest and len(found) < (MAX_ARGUMENT if self.left > 0 else FEW) and (self.left > 0 or self.rest[-1][0] != "\n"):
             unit = self.rest.pop()
+            self.left -= 1
             if unit == closes and depth == 0 and (closes == "}" or braces == 0):
                 return found
             depth += (unit == opens) - (unit == closes)
@@ -158,7 +159,6 @@ class Stream:
             found.append(unit)
         end = next((i for i, unit in enumerate(found) if unit[0] == "\n"), len(found))
         self.rest += found[end:][::-1]                       # nothing closes it: it ends with its line
-        self.lost -= len(found) - end
         return found[:end]
 
 
