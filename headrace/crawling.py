@@ -66,14 +66,14 @@ def _state(folder: Path, part: Part, work: Work, scope: str) -> Crawl:
     named = part.id in {work.recipe.part(name).id for name in work.options.force}  # forced with a changed recipe it has no generation yet
     if not state.round or not (state.forced != key if generation(key) else named):
         return keep(folder, state)
-    _let_go(folder, state)
+    _forget_round(folder, state)
     buckets = {number: {**about, "next": 0.0, "first": True, "left": about["rows"]} for number, about in state.buckets.items()}
     return keep(folder, replace(
         state, visit=state.visit + 1, forced=key, pages=0, bytes=0, errors={}, whole=state.scope != scope, scope=scope, buckets=buckets,
     ))  # fmt: skip
 
 
-def _let_go(folder: Path, state: Crawl) -> None:
+def _forget_round(folder: Path, state: Crawl) -> None:
     """Forget a round that was broken off in the visit before: what it asked for is asked for again in the new one."""
     shutil.rmtree(folder / f"round-{state.round + 1:06d}", ignore_errors=True)
     for path in (folder / "warc").glob(f"*-{state.visit:03d}-{state.round + 1:06d}-*"):

@@ -74,9 +74,10 @@ def _question(db: "duckdb.DuckDBPyConnection", part: Part, knobs: dict[str, Any]
     """The SELECT of the records, refused where `where` is no predicate over the index."""
     where = knobs["where"] or "true"
     picked = f"SELECT path, record_offset, length, url, dump FROM entries WHERE path <> '' AND coalesce(status, 200) = 200 AND (\n{where}\n)"
-    if knobs["limit"] is not None:
-        picked = f"SELECT * FROM ({picked}) ORDER BY md5(coalesce(url, path)), path, record_offset LIMIT {int(knobs['limit'])}"
     question = f"WITH picked AS MATERIALIZED (SELECT {TYPED} FROM ({picked})) {ONCE}"
+    if knobs["limit"] is not None:
+        few = f"SELECT * FROM ({question}) ORDER BY md5(coalesce(url, path)), path, record_offset LIMIT {int(knobs['limit'])}"
+        question = f"SELECT * FROM ({few}) ORDER BY path, record_offset"
     try:
         if len(db.extract_statements(question)) != 1:
             raise RecipeError(f"{part.id}: where: {where!r} is more than a predicate")

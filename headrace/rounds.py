@@ -1,18 +1,17 @@
 """The rounds of a crawl: what each bucket of hosts is given to do, what came of it, and how long is waited between them."""
 
 import json
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from catalog.files import write_json
 from catalog.parts import Part
-from catalog.progress import Meter
+from catalog.progress import Meter, ticking
 from catalog.spark import map_files
 from headrace import __version__
 from headrace.child import Work
@@ -50,7 +49,7 @@ def rounds(part: Part, work: Work, folder: Path, state: Crawl, leads: list[Lead]
             seconds *= 2
             meter.to(state.pages)
             spark = spark_for(work, part, 0)
-            with _watching(plan.parent, state, meter):
+            with ticking(POLL, partial(_look, plan.parent, state, meter)):
                 accounts = list(map_files("ingest.crawl:fetch_round", tasks, spark=spark, workers=workers(work)))
             state = _after(folder, state, accounts)
             came = came if came[0] == state.pages else (state.pages, time.time())
@@ -138,11 +137,11 @@ def _after(folder: Path, state: Crawl, accounts: list[dict[str, Any]]) -> Crawl:
         state, round=state.round + 1, pages=state.pages + sum(one["pages"] for one in accounts), bytes=state.bytes + sum(one["bytes"] for one in accounts),
         buckets=buckets, sent=[one["sent"] for one in accounts if one["sent"]], awaited=dict(awaited), archives=archives, errors=dict(errors),
     ))  # fmt: skip
-    _let_go(folder, after)
+    _sweep(folder, after)
     return after
 
 
-def _let_go(folder: Path, state: Crawl) -> None:
+def _sweep(folder: Path, state: Crawl) -> None:
     """Remove what earlier rounds left and the state does not name."""
     held = {about[kind] for about in state.buckets.values() for kind in ("state", "hosts")} | set(state.sent)
     for old in folder.glob("round-*"):
@@ -154,28 +153,15 @@ def _let_go(folder: Path, state: Crawl) -> None:
                 old.rmdir()
 
 
-@contextmanager
-def _watching(folder: Path, state: Crawl, meter: Meter) -> Iterator[None]:
+def _look(folder: Path, state: Crawl, meter: Meter) -> None:
     """Count while a round runs, from the notes that its tasks leave: pages, hosts, what waits, errors by kind."""
-    over = threading.Event()
-
-    def look() -> None:
-        while not over.wait(POLL):
-            notes = [_noted(path) for path in (*folder.glob("*.now"), *folder.glob("[0-9]*.json"))]
-            errors: Counter[str] = Counter(state.errors)
-            for note in notes:
-                errors.update(note.get("errors", {}))
-            queue, hosts = sum(n.get("queue", n.get("left", 0)) for n in notes), sum(n["hosts"] for n in notes if isinstance(n.get("hosts"), int))
-            size = state.bytes + sum(n.get("bytes", 0) for n in notes)
-            meter.to(state.pages + sum(n.get("pages", 0) for n in notes), f"{hosts:,} hosts, {queue:,} queued, {size / 1e6:,.1f} MB{told(errors)}")
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    notes = [_noted(path) for path in (*folder.glob("*.now"), *folder.glob("[0-9]*.json"))]
+    errors: Counter[str] = Counter(state.errors)
+    for note in notes:
+        errors.update(note.get("errors", {}))
+    queue, hosts = sum(n.get("queue", n.get("left", 0)) for n in notes), sum(n["hosts"] for n in notes if isinstance(n.get("hosts"), int))
+    size = state.bytes + sum(n.get("bytes", 0) for n in notes)
+    meter.to(state.pages + sum(n.get("pages", 0) for n in notes), f"{hosts:,} hosts, {queue:,} queued, {size / 1e6:,.1f} MB{told(errors)}")
 
 
 def _noted(path: Path) -> dict[str, Any]:

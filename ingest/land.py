@@ -141,11 +141,12 @@ def _rows(task: Task, refused: list[dict[str, Any]]) -> Iterator[dict[str, Any]]
     for path, name in task["files"]:
         seen: set[str] = set()
         for found in _read(read, path, task["knobs"]):
+            file = (found.source if isinstance(found, Refused) else found.get("file")) or name
             row = found if isinstance(found, Refused) else _placed(found, task["given"], name)
             if isinstance(row, dict) and row["doc_id"] in seen:
                 row = Refused(row["uri"], "duplicate_id", "same source, place and time as another record", row["source"]["offset"])
             if isinstance(row, Refused):
-                refused.append(_cleaned({**asdict(row), "source": f"{task['given']['name']}/{row.source or name}"}))
+                refused.append(_cleaned({**asdict(row), "source": f"{task['given']['name']}/{file}"}))
                 continue
             seen.add(row["doc_id"])
             yield row

@@ -4,17 +4,17 @@ A desk holds what is dear: the model in memory and the open ledger. The model is
 that the ledger does not know, so a part that is repeated loads nothing.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from catalog.ids import derive
+from catalog.progress import ticking
 from synth.engine import Call, Engine, bears, prepare
 from synth.ledger import Ledger, Row
 from synth.models import Model, resolve
@@ -166,7 +166,7 @@ class Ask:
         if not indices:
             return
         if not self.desk.loaded:
-            with _ticking(self.watch, Progress(f"loading {self.model.name}", 0)):
+            with ticking(1.0, partial(self.watch, Progress(f"loading {self.model.name}", 0))):
                 assert self.desk.engine
         asked_at: dict[int, datetime] = {}
 
@@ -202,21 +202,3 @@ def _in_order(completions: Iterator[Completion]) -> Iterator[Completion]:
         while due in held:
             yield held.pop(due)
             due += 1
-
-
-@contextmanager
-def _ticking(watch: Watch, progress: Progress) -> Iterator[None]:
-    """Tell the watcher each second while something goes on that cannot tell by itself."""
-    over = threading.Event()
-
-    def tick() -> None:
-        while not over.wait(1.0):
-            watch(progress)
-
-    thread = threading.Thread(target=tick, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()

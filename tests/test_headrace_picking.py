@@ -43,6 +43,14 @@ def test_a_record_named_twice_is_picked_once(tmp_path: Path) -> None:
     assert [(row["path"], row["record_offset"]) for row in found] == [("a.gz", 10), ("a.gz", 20), ("b.gz", None)]
 
 
+def test_a_limit_is_of_records_not_of_their_mentions(tmp_path: Path) -> None:
+    rows = [{"path": "a.gz", "offset": n, "length": 5, "url": f"http://h/{n}"} for n in range(20)]
+    one, two = lines(tmp_path / "one.jsonl", rows), lines(tmp_path / "two.jsonl", rows[::-1])
+    found = [row["record_offset"] for row in picked(tmp_path, one, two, limit=8)]
+    assert len(set(found)) == 8
+    assert found == sorted(found) != list(range(8))
+
+
 def test_an_offset_that_is_no_number_is_no_whole_file(tmp_path: Path) -> None:
     cdx = tmp_path / "x.cdx"
     cdx.write_text("k 20260101000000 http://h/ text/html 200 X - - 500 - a.warc.gz\n")

@@ -255,3 +255,16 @@ def test_the_rough_pages_of_the_demo(tmp_path: Path, examples: Path) -> None:
     assert found["host"].null_count() == 0 and found["host"].n_unique() > 50
     assert found["title"].null_count() < 10
     assert found["text"].str.len_chars().median() > 300  # type: ignore[operator]
+
+
+def elsewhere(path: str) -> Iterator[dict[str, Any] | Refused]:
+    for text in ("a", "a", " ", 7):
+        yield {"text": text, "uri": "http://a.example/", "offset": 5, "file": "crawl/f0.warc.gz"}
+    yield Refused("http://a.example/", "status", "404", 9, "crawl/f1.warc.gz")
+
+
+def test_what_is_refused_names_the_file_that_it_is_of(tmp_path: Path) -> None:
+    """Not the file of ranges that led to it."""
+    (result,) = landed([lines(tmp_path / "in", "ranges.jsonl", ["x"])], tmp_path / "lake", Bound("tests.test_ingest_land:elsewhere", {}, 1))
+    assert result["reasons"] == {"duplicate_id": 1, "no_text": 1, "bad_row": 1, "status": 1}
+    assert [row["source"] for row in result["refused"]] == ["web/crawl/f0.warc.gz"] * 3 + ["web/crawl/f1.warc.gz"]
