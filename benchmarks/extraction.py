@@ -88,15 +88,15 @@ def row(counts: Sequence[Counts]) -> str:
 
 def ours_fast(page: Page, trees: Trees, sure: bool = False) -> str:
     found = fast.extract(page.html, url=page.url, sure=sure, trees=trees)
-    return found["text"] if found else ours_accurate(page, trees)
+    return found["text"] if found else ours_accurate(page, trees, thorough=False)
 
 
 def ours_balanced(page: Page, trees: Trees) -> str:
     return ours_fast(page, trees, sure=True)
 
 
-def ours_accurate(page: Page, trees: Trees) -> str:
-    return str(html.extract(page.html, url=page.url, trees=trees).get("text", ""))
+def ours_accurate(page: Page, trees: Trees, thorough: bool = True) -> str:
+    return str(html.extract(page.html, url=page.url, thorough=thorough, trees=trees).get("text", ""))
 
 
 def peers() -> dict[str, Extract]:

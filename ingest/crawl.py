@@ -19,7 +19,7 @@ from ingest import warc
 from ingest.crawling.round import Round, stem
 
 
-@source(version=2)
+@source(version=3)
 def read(
     path: str,
     *,

@@ -4,8 +4,8 @@
 `Worker("ingest.html:extract")`. Nothing else imports this module, and the processes that read WARC files stay light.
 
 Opinions are joined, as votes on each block. The trees of `ingest.pages.choice` give the odds that it is text; trafilatura is asked for precision, and
-where that finds little or the trees are in doubt for balance too, and its words are found again in the blocks by alignment. What its votes
-weigh was tuned on the gold pages (docs/ingest.md).
+by who is thorough for balance too, where that finds little or the trees are in doubt. Its words are found again in the blocks by alignment. What its
+votes weigh was tuned on the gold pages (docs/ingest.md).
 Its own de-duplication is off: that is a decision made later, which can be asked about.
 """
 
@@ -33,20 +33,22 @@ MAX_DEPTH = 250
 """Elements inside elements. Real pages stay under 100; libxml2 and trafilatura's recursion give up somewhere beyond."""
 ENOUGH = 800
 """Characters under which its precision is not the last word: 14 % of the gold pages, 40 % of the demo's rough ones."""
-ALONE, BOTH = ((3.0,), 0.6), ((2.0, 1.0), 0.0)
+ALONE, BOTH = ((2.5,), 0.3), ((2.0, 1.0), 0.0)
 """What a vote of its precision, and of its balance, adds to the log-odds of a block or takes from them, and the sum above which the block is text."""
 DEEP = etree.XPath(f"boolean(//*[not(*)][count(ancestor::*) > {MAX_DEPTH}])")
 COUNT = etree.XPath("count(//*)")
 
 
-def extract(page: bytes, *, url: str = "", charset: str | None = None, day: str | None = None, trees: Trees | None = None) -> dict[str, Any]:
+def extract(
+    page: bytes, *, url: str = "", charset: str | None = None, day: str | None = None, thorough: bool = True, trees: Trees | None = None
+) -> dict[str, Any]:
     """Return the text of a page and what it says of itself, or why there is none.
 
     `text` is the main text: a paragraph a line, headings as `#`, items as `- `, rows as `| a | b |`, code in fences. With it go title,
     author, date (ISO), license (SPDX), language (as declared), the encoding found, and `confidence`: 1 less the share of the words in
     doubt. Otherwise `refused` is the reason: `too_large`, `wrong_charset`, `not_html`, `too_many_elements`, `too_deep`, `no_text`.
     `charset` comes from the HTTP header; no date is later than `day`, the day of capture, so that the answer does not depend on
-    when it is asked for.
+    when it is asked for. Who is not `thorough` asks for a second opinion only where the first is that there is no text: half the time.
     """
     if len(page) > MAX_BYTES:
         return {"refused": "too_large", "error": f"{len(page)} bytes"}
@@ -65,7 +67,7 @@ def extract(page: bytes, *, url: str = "", charset: str | None = None, day: str 
         return {"refused": "too_many_elements", "error": str(size)}
     if DEEP(tree):
         return {"refused": "too_deep", "error": f"more than {MAX_DEPTH} elements inside each other"}
-    text, confidence = text_of(said, tree, url)
+    text, confidence = text_of(said, tree, url, thorough=thorough)
     if not text:
         return {"refused": "no_text", "error": "no main text was found"}
     found = about(said.page, said.found, said.words, url=url, day=day)
@@ -79,10 +81,10 @@ def warm() -> None:
     extract(b"<title>A page</title><article><h1>A page</h1><p>" + b"Some words of prose, enough of them. " * 40 + b"</p></article>")
 
 
-def text_of(said: Reading, tree: HtmlElement, url: str = "") -> tuple[str, float]:
+def text_of(said: Reading, tree: HtmlElement, url: str = "", *, thorough: bool = True) -> tuple[str, float]:
     """Return a page's text by all opinions, and the confidence in it."""
     theirs = [_text(tree, url, rules_alone=True)]
-    if len(theirs[0]) < ENOUGH or in_doubt(said):
+    if not theirs[0] or (thorough and (len(theirs[0]) < ENOUGH or in_doubt(said))):
         theirs.append(_text(tree, url, rules_alone=False))
     whole = next(filter(None, theirs), "")
     votes = [shares(said.found, said.page, one) for one in theirs]

@@ -25,7 +25,7 @@ GUESS = 1 << 20
 """Bytes that are asked for where an index names an offset and no length, as CDX files of nine fields do."""
 
 
-@source(version=2)
+@source(version=3)
 def read(
     path: str,
     *,

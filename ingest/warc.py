@@ -34,7 +34,7 @@ Found = dict[str, Any] | Refused
 Asked = tuple[Found, bytes | None, dict[str, Any]]
 
 
-@source(version=5)
+@source(version=6)
 def read(path: str, *, mode: str = "fast", seconds: float = 10.0) -> Iterator[Found]:
     """Yield a document for each page of a WARC file, in its order, or Refused. `seconds` of processor time are what one page may take the extractor.
 
@@ -86,7 +86,7 @@ def _asked(records: Iterable[Frame], folder: str, mode: str) -> Iterator[Asked]:
         asked = {"url": found["uri"], "charset": charset, "day": found["fetched_at"].date().isoformat() if found["fetched_at"] else None}
         answer = None if mode == "accurate" else _read_here(body, mode == "balanced", asked)
         if answer is None:
-            yield found, body, asked
+            yield found, body, asked | {"thorough": mode == "accurate"}
         else:
             yield _document(found, answer), None, {}
 

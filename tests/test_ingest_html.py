@@ -75,6 +75,16 @@ def test_hostile_markup_ends_in_its_worker() -> None:
     assert PROSE.strip() in answers[-1]["text"]
 
 
+def test_who_is_not_thorough_asks_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for a page of which the first opinion is that it has no text."""
+    asked: list[bool] = []
+    monkeypatch.setattr("ingest.html._text", lambda tree, url, *, rules_alone: asked.append(rules_alone) or ("" if "nothing" in url else "Some words."))
+    for thorough, url, opinions in ((True, "http://a/", [True, False]), (False, "http://a/", [True]), (False, "http://a/nothing", [True, False])):
+        extract(page("ok"), url=url, thorough=thorough)
+        assert asked == opinions
+        asked.clear()
+
+
 @pytest.mark.slow
 def test_gold_pages_are_read_as_well_as_pinned(data: Callable[[str], Path]) -> None:
     """The labelled pages of HEADRACE_DATA: snippets that must and must not be there, and whole texts by their words."""
