@@ -34,6 +34,8 @@ ONCE = (
     " WHERE record_offset IS NULL OR path NOT IN (SELECT path FROM picked WHERE record_offset IS NULL) ORDER BY path, record_offset, length, url, dump"
 )
 """A record that two indexes name is one, and one of a file that is wished whole comes with it."""
+DRAWN = "md5(coalesce(url, path)), path, record_offset"
+"""The order in which records are drawn: a fair one, and the same each time."""
 RECORDS, BYTES = 20_000, 256 << 20
 """Records and their bytes in one file of ranges, which is what one task reads."""
 
@@ -57,8 +59,8 @@ def write(part: Part, files: list[str], knobs: dict[str, Any], folder: Path) -> 
             view(db, part.id, files)
         except engine_error() as error:
             raise InputError(f"{part.id}: the index cannot be read: {str(error).splitlines()[0]}; is it what its ending says?") from None
-        question = _question(db, part, knobs)
-        for number, rows in enumerate(_cut(db, question, part)):
+        picked = _checked(db, part, knobs["where"] or "true")
+        for number, rows in enumerate(_cut(db, picked, knobs["limit"], part)):
             with DataWriter(folder / f"{part.name}-{number:05d}.parquet", RANGES) as writer:
                 writer.add_table(rows)
                 writer.close()
@@ -70,27 +72,39 @@ def write(part: Part, files: list[str], knobs: dict[str, Any], folder: Path) -> 
     return records
 
 
-def _question(db: "duckdb.DuckDBPyConnection", part: Part, knobs: dict[str, Any]) -> str:
-    """The SELECT of the records, refused where `where` is no predicate over the index."""
-    where = knobs["where"] or "true"
+def _checked(db: "duckdb.DuckDBPyConnection", part: Part, where: str) -> str:
+    """The SELECT of all that is picked, refused where `where` is no predicate over the index."""
     picked = f"SELECT path, record_offset, length, url, dump FROM entries WHERE path <> '' AND coalesce(status, 200) = 200 AND (\n{where}\n)"
-    question = f"WITH picked AS MATERIALIZED (SELECT {TYPED} FROM ({picked})) {ONCE}"
-    if knobs["limit"] is not None:
-        few = f"SELECT * FROM ({question}) ORDER BY md5(coalesce(url, path)), path, record_offset LIMIT {int(knobs['limit'])}"
-        question = f"SELECT * FROM ({few}) ORDER BY path, record_offset"
+    picked = f"SELECT {TYPED} FROM ({picked})"
     try:
-        if len(db.extract_statements(question)) != 1:
+        if len(db.extract_statements(_once(picked))) != 1:
             raise RecipeError(f"{part.id}: where: {where!r} is more than a predicate")
-        db.execute(f"EXPLAIN {question}")
+        db.execute(f"EXPLAIN {_once(picked)}")
     except engine_error() as error:
         said = str(error).splitlines()[0]
         raise RecipeError(f"{part.id}: where: {said}; it may name {', '.join(NAMES)}, and the columns of the index") from None
-    return question
+    return picked
 
 
-def _cut(db: "duckdb.DuckDBPyConnection", question: str, part: Part) -> Iterator[pa.Table]:
-    """The answer in pieces of a task's size."""
+def _once(picked: str) -> str:
+    """The SELECT of each record once."""
+    return f"WITH picked AS MATERIALIZED ({picked}) {ONCE}"
+
+
+def _drawn(db: "duckdb.DuckDBPyConnection", picked: str, limit: int) -> str:
+    """The SELECT of so many records, drawn by a hash. No more mentions of them are held than it takes: an index may have billions."""
+    many, mentions, records, once = limit + 1, limit + 1, 0, _once("SELECT * FROM drawn")
+    while records <= limit and mentions == many:
+        many *= 2
+        db.execute(f"CREATE OR REPLACE TEMP TABLE drawn AS SELECT * FROM ({picked}) ORDER BY {DRAWN}, length, url, dump LIMIT {many}")
+        mentions, records = db.execute(f"SELECT (SELECT count(*) FROM drawn), (SELECT count(*) FROM ({once}))").fetchall()[0]
+    return f"SELECT * FROM (SELECT * FROM ({once}) ORDER BY {DRAWN} LIMIT {limit}) ORDER BY path, record_offset"
+
+
+def _cut(db: "duckdb.DuckDBPyConnection", picked: str, limit: int | None, part: Part) -> Iterator[pa.Table]:
+    """The records in pieces of a task's size."""
     try:
+        question = _once(picked) if limit is None else _drawn(db, picked, int(limit))
         for batch in db.execute(question).to_arrow_reader(RECORDS):
             sizes = np.cumsum(pc.fill_null(batch["length"], 0).to_numpy(zero_copy_only=False))
             ends = [*(np.flatnonzero(np.diff(sizes // BYTES)) + 1).tolist(), batch.num_rows]

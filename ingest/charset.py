@@ -39,6 +39,8 @@ NO_CHARSETS = ("punycode", "idna", "unicode_escape", "raw_unicode_escape", "unde
 TAG_BYTES, TAG = re.compile(rb"<[^<>]{0,2000}>"), re.compile(r"<[^<>]{0,2000}>")
 STATEFUL = ("iso2022_jp", "iso2022_kr", "hz", "utf-7")
 """Encodings whose bytes are all ASCII: they are UTF-8 too, so their label must be believed first."""
+ESCAPE, SHIFTS = 0x1B, {"iso2022_jp": (b"\x1b$B", b"\x1b$@"), "iso2022_kr": (b"\x1b$)C",)}
+"""What a text in two of them has that no other has: their label is believed too where a byte or two are not ASCII, as of a © that a server put in."""
 META = re.compile(rb"""<meta[^>]{0,400}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.\-]{2,40})""", re.I)
 XML = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9_:.\-]{2,40})""")
 HEADER = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_:.\-]{2,40})", re.I)
@@ -67,7 +69,7 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
             return data.decode(name, "replace").removeprefix("\ufeff"), name
     labels = [codec for label in (declared, _label(XML, data), _label(META, data)) if (codec := _codec(label))]
     for name in labels:
-        if name in STATEFUL and data.isascii():
+        if name in STATEFUL and (data.isascii() or any(shift in data for shift in SHIFTS.get(name, ()))):
             return data.decode(name, "replace"), name
     if (text := _utf8(data)) is not None:
         return text, "utf-8"
@@ -84,7 +86,7 @@ def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
 
 def as_utf8(data: bytes, declared: str | None = None) -> tuple[bytes, str]:
     """Return (bytes in UTF-8, encoding), as `decode` finds it: mostly the bytes themselves, looked through and not copied."""
-    if not data.startswith(MARKS) and not data.isascii() and _is_utf8(np.frombuffer(data, np.uint8)):
+    if not data.startswith(MARKS) and not data.isascii() and ESCAPE not in data and _is_utf8(np.frombuffer(data, np.uint8)):
         return data, "utf-8"
     text, encoding = decode(data, declared)
     return (data if encoding == "utf-8" and not data.startswith(codecs.BOM_UTF8) else text.encode("utf-8", "replace")), encoding

@@ -51,6 +51,19 @@ def test_a_limit_is_of_records_not_of_their_mentions(tmp_path: Path) -> None:
     assert found == sorted(found) != list(range(8))
 
 
+def test_a_limit_is_reached_however_often_each_record_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And more than it takes is not put in order: an index may have billions of records."""
+    rows = [{"path": "a.gz", "offset": n % 20, "length": 5, "url": f"http://h/{n % 20}"} for n in range(200)]
+    asked, once = [], headrace.picking._once
+    monkeypatch.setattr(headrace.picking, "_once", lambda picked: asked.append(picked) or once(picked))
+    found = picked(tmp_path, lines(tmp_path / "one.jsonl", rows), limit=3)
+    assert len({row["record_offset"] for row in found}) == len(found) == 3
+    assert asked[-1] == "SELECT * FROM drawn", "only what was drawn is told apart"
+    assert len(picked(tmp_path, tmp_path / "one.jsonl", limit=50)) == 20
+    with pytest.raises(InputError, match="none is picked"):
+        picked(tmp_path, tmp_path / "one.jsonl", limit=0)
+
+
 def test_an_offset_that_is_no_number_is_no_whole_file(tmp_path: Path) -> None:
     cdx = tmp_path / "x.cdx"
     cdx.write_text("k 20260101000000 http://h/ text/html 200 X - - 500 - a.warc.gz\n")

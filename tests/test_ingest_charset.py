@@ -101,8 +101,18 @@ def test_what_is_utf_8_is_read_as_it_was_written(text: str) -> None:
         assert decode((codecs.BOM_UTF16_LE if name.endswith("le") else codecs.BOM_UTF16_BE) + text.encode(name), None)[0] == text or text.startswith("\0")
 
 
+@pytest.mark.parametrize("stray", ["©".encode(), b"\xa9", "’".encode() * 40], ids=["utf-8", "latin-1", "many"])
+def test_escapes_say_more_than_a_stray_byte(stray: bytes) -> None:
+    """A page that shifts to Japanese and back is what it says, though its footer came from elsewhere."""
+    data = b"<p>" + JAPANESE.encode("iso2022_jp") + b"</p>" + stray + b"</html>"
+    for text, encoding in (decode(data, "iso-2022-jp"), (lambda found: (found[0].decode(), found[1]))(as_utf8(data, "ISO-2022-JP"))):
+        assert encoding == "iso2022_jp" and JAPANESE in text
+    assert decode(f"<p>{GERMAN}".encode(), "iso-2022-jp") == (f"<p>{GERMAN}", "utf-8"), "a wrong label"
+
+
 TRICKY = [b"a", b"hello wor", b"\xc3\xa9", b"\xe2\x80\x99", b"\xf0\x9f\x98\x80", b"\xed\x9f\xbf", b"\xed\xa0\x80", b"\xf4\x8f\xbf\xbf", b"\xf4\x90\x80\x80",
-          b"\xc0\x80", b"\xe0\x80\x80", b"\xe0\xa0\x80", b"\xf0\x80\x80\x80", b"\x80", b"\xff", b"\xe2\x80", b"\xf0\x9f\x98", b"\xef\xbb\xbf", b"<\0"]
+          b"\xc0\x80", b"\xe0\x80\x80", b"\xe0\xa0\x80", b"\xf0\x80\x80\x80", b"\x80", b"\xff", b"\xe2\x80", b"\xf0\x9f\x98", b"\xef\xbb\xbf", b"<\0",
+          b"\x1b$B", b"\x1b(B"]
 
 
 @settings(max_examples=500, deadline=None)

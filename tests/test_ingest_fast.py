@@ -2,8 +2,12 @@
 
 import itertools
 import math
+import random
+import runpy
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +23,8 @@ from ingest.pages.features import FEATURES, groups, measure
 from ingest.pages.plain import render, shown
 from tests.ingest_making import PROSE, page
 
-GOLDEN = Path(__file__).parent / "golden" / "ingest"
+HOME = Path(__file__).parent.parent
+GOLDEN = HOME / "tests" / "golden" / "ingest"
 
 
 def rendered(markup: str) -> str:
@@ -117,6 +122,29 @@ def test_probabilities_are_those_of_the_trees() -> None:
         assert found == pytest.approx(1 / (1 + math.exp(-odds)), abs=1e-5)
 
 
+def test_learned_trees_are_laid_out_as_they_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As LightGBM dumps them: to the left with what is at most the threshold; a tree may be a single leaf."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    flat = runpy.run_path(str(HOME / "benchmarks" / "teach" / "extraction.py"))["_flat"]
+    draw = random.Random(3)
+
+    def grown(depth: int) -> dict[str, Any]:
+        if depth == 0 or draw.random() < 0.15:
+            return {"leaf_value": draw.uniform(-1, 1)}
+        asked = {"split_feature": draw.randrange(4), "threshold": float(draw.randrange(-2, 3)), "decision_type": "<="}
+        return {**asked, "left_child": grown(depth - 1), "right_child": grown(depth - 1)}
+
+    def answer(node: dict[str, Any], row: list[float]) -> float:
+        while "leaf_value" not in node:
+            node = node["left_child" if row[node["split_feature"]] <= node["threshold"] else "right_child"]
+        return float(node["leaf_value"])
+
+    trees = [grown(6) for _ in range(30)] + [{"leaf_value": 0.25}]
+    rows = [[float(draw.randrange(-3, 4)) for _ in range(4)] for _ in range(50)]
+    found = probabilities(np.ascontiguousarray(np.array(rows, np.float32).T), flat([{"tree_structure": tree} for tree in trees]))
+    assert found.tolist() == pytest.approx([1 / (1 + math.exp(-sum(answer(tree, row) for tree in trees))) for row in rows], abs=1e-5)
+
+
 def test_doubt_is_the_share_of_the_chosen_words_expected_to_be_wrong() -> None:
     probable, words = np.array([1, 0.9, 0.2, 0], np.float32), np.array([100, 50, 10, 40], np.float32)
     assert doubt(words, probable) == pytest.approx((5 + 2, (5 + 2) / 150))
@@ -167,6 +195,8 @@ def said(markup: str, url: str = "", day: str | None = "2026-01-01") -> dict[str
 
 @pytest.mark.parametrize(("markup", "key", "answer"), [
     ("<title>Sluices | The Canal Times</title>", "title", "Sluices"),
+    ('<meta property="og&#58;title" content="Sluices &amp; weirs"><title>x</title>', "title", "Sluices & weirs"),
+    ('<meta property="" name=" OG:Title " content=Sluices><title>x</title>', "title", "Sluices"),
     ("<title>x</title><meta property='og:title' content='Sluices &amp; weirs'>", "title", "Sluices & weirs"),
     ("<body><h1>Shown <b>title</b></h1><p>text", "title", "Shown title"),
     ("<meta name=author content='Ada Sluice'>", "author", "Ada Sluice"),

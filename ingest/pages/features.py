@@ -1,8 +1,7 @@
 """What is measured of each block of a page: the numbers that the choice of its text is learned from.
 
 Everything is counted in bytes and in one pass a kind: words, links and punctuation of the block; what stands in the elements around
-it; the class words above it; blocks built alike (a list of comments is); its neighbours. A second set says how the first choice
-fell around a block, so that a second one can agree with it.
+it; the class words above it; blocks built alike (a list of comments is); its neighbours.
 """
 
 import numba
@@ -28,7 +27,7 @@ ENDS = ("comment", "related", "popular", "recommend", "similar", "recent", "repl
 """What a label behind an article says."""
 SHARED = ("article", "content", "post", "entry", "story", "body", "main", "text", "comment", "sidebar", "related", "widget", "teaser", "reply")
 NEAR = (-3, -2, -1, 1, 2, 3)
-NEARBY = ("words", "linked share", "stops", "is p", "is heading", "is li", "score 0", "probable")
+NEARBY = ("words", "linked share", "stops", "is p", "is heading", "is li", "score 0")
 
 COUNTED = ("words", "linked", "characters", "commas", "stops", "capitals", "digits", "ends well", "breaks", "segments", "in title")
 PLACED = (
@@ -42,10 +41,10 @@ WINDOWS = (5, 15)
 FEATURES = (
     *COUNTED, *PLACED, *(f"{name} {level}" for level in range(4) for name in AROUND), *ALIKE,
     *(f"is {tag}" for tag in SHOWN), "is heading", *(f"in {tag}" for tag in ABOVE), *(f"under {word}" for word in WORDS), *(f"near {word}" for word in WORDS),
-    *(f"says {word}" for word in SAID), *(f"shared {word}" for word in SHARED), *(f"{name} at {step}" for step in NEAR for name in NEARBY[:-1]),
+    *(f"says {word}" for word in SAID), *(f"shared {word}" for word in SHARED), *(f"{name} at {step}" for step in NEAR for name in NEARBY),
     *(f"{name} within {radius}" for radius in WINDOWS for name in ("words", "prose")),
 )  # fmt: skip
-"""The columns of the first choice, in order."""
+"""The rows, in order."""
 
 SHOWN_IDS = np.array([ID[name] for name in SHOWN], np.int64)
 HEADINGS = np.array([ID[f"h{level}"] for level in range(1, 7)], np.int64)
@@ -84,7 +83,7 @@ def _title(data: Bytes, start: int, end: int) -> Hashes:
 
 @numba.njit(cache=True, nogil=True)
 def _count(data: Bytes, segments: Ints, n: int, title: Hashes) -> tuple[Floats, Masks]:
-    """The first columns, COUNTED, and the class words that a short block says itself."""
+    """For each block what is COUNTED, and the class words that a short block says itself."""
     out, said = np.zeros((n, len(COUNTED)), np.float32), np.zeros(n, np.uint64)
     for x in range(len(segments)):
         start, end, block, kind = segments[x]
@@ -344,7 +343,7 @@ def _flags(out: Floats, at: int, blocks: Ints, masks: Masks, said: Masks, values
 def _near(out: Floats, at: int, blocks: Ints, values: Floats, counts: Floats) -> None:
     """The rows NEARBY of the blocks before and behind, and the words and prose in windows around."""
     n = len(blocks)
-    own = np.zeros((len(NEARBY) - 1, n), np.float32)
+    own = np.zeros((len(NEARBY), n), np.float32)
     for i in range(n):
         tag = blocks[i, 0]
         own[0, i], own[1, i], own[2, i] = values[i, 0], values[i, 1] / max(values[i, 0], np.float32(1)), counts[i, 4]

@@ -59,12 +59,15 @@ def links(page: bytes, url: str) -> Links:
 
 
 def metas(page: bytes, names: Hashes) -> Iterator[tuple[str, str]]:
-    """Yield name and content of the meta elements in a page's head whose names (`property`, `name` or `itemprop`) have one of these hashes (`tags.fnv`)."""
+    """Yield name and content of the meta elements in a page's head whose names (`property`, `name` or `itemprop`) have one of these hashes (`tags.fnv`).
+
+    One that is written with an entity, as `og&#58;title`, comes whatever it is.
+    """
     found = _metas(np.frombuffer(page + PADDING, np.uint8), len(page), names)
     for first, last, start, end in found.tolist():
         content = unescaped(page[start : min(end, start + LONGEST)].decode("utf-8", "replace"))
         if content:
-            yield page[first:last].decode("utf-8", "replace").strip().lower(), content
+            yield unescaped(page[first : min(last, first + LONGEST)].decode("utf-8", "replace")).strip().lower(), content
 
 
 def tags(page: bytes, *, only: int | None = None, holding: bytes = b"") -> Iterator[tuple[int, dict[str, str], int]]:
@@ -130,6 +133,7 @@ def _found(data: Bytes, size: int) -> tuple[Numbers, Numbers]:
     return out[:n], named[:m]
 
 
+AMPERSAND = ord("&")
 PROPERTY, NAME, ITEMPROP, CONTENT = np.array([fnv(name) for name in ("property", "name", "itemprop", "content")], np.uint64)
 
 
@@ -161,7 +165,8 @@ def _meta(data: Bytes, at: int, size: int, names: Hashes, row: Numbers) -> tuple
     for i in range(3):
         if said[i, 1] > said[i, 0]:
             row[0], row[1], row[2], row[3] = said[i, 0], said[i, 1], said[3, 0], said[3, 1]
-            return bool(np.any(names == _hash(data, said[i, 0], said[i, 1]))), min(at + 1, size)
+            escaped = np.any(data[said[i, 0] : said[i, 1]] == AMPERSAND)
+            return bool(escaped or np.any(names == _hash(data, said[i, 0], said[i, 1]))), min(at + 1, size)
     return False, min(at + 1, size)
 
 
