@@ -43,7 +43,7 @@ def main() -> int:
     if STAMP.is_file() and state in STAMP.read_text(encoding="utf-8"):
         return 0
     for room in ROOMS:
-        for old in (HOUSE / room / "__pycache__").glob("*.nb[ic]"):
+        for old in (HOUSE / room).rglob("__pycache__/*.nb[ic]"):
             old.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="headrace-kernels-") as folder:
         write(Path(folder))
@@ -58,10 +58,10 @@ def main() -> int:
 def sources() -> str:
     """Return a hash of every source file that holds a kernel."""
     found = hashlib.blake2b(digest_size=16)
-    for path in sorted(path for room in ROOMS for path in (HOUSE / room).glob("*.py")):
+    for path in sorted(path for room in ROOMS for path in (HOUSE / room).rglob("*.py")):
         content = path.read_bytes()
         if b"njit" in content:
-            found.update(path.name.encode() + content)
+            found.update(path.relative_to(HOUSE).as_posix().encode() + content)
     return found.hexdigest()
 
 

@@ -300,13 +300,16 @@ def test_the_whole_doctor_finds_this_machine_well(capsys: pytest.CaptureFixture[
     assert all(set(row) == {"name", "ok", "found", "fix"} for row in rows)
 
 
-def test_kernels_are_compiled_when_a_source_has_changed_and_not_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["catalog", "ingest/pages"])
+def test_kernels_are_compiled_when_a_source_has_changed_and_not_again(folder: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[object] = []
     monkeypatch.setattr(kernels, "HOUSE", tmp_path)
     monkeypatch.setattr(kernels, "STAMP", tmp_path / "catalog" / "__pycache__" / "kernels.json")
     monkeypatch.setattr(kernels.subprocess, "run", lambda *args, **kwargs: asked.append(args) or subprocess.CompletedProcess(list(args), 0))
-    (tmp_path / "catalog" / "__pycache__").mkdir(parents=True)
-    source, old = tmp_path / "catalog" / "split.py", tmp_path / "catalog" / "__pycache__" / "split.x.nbi"
+    source = tmp_path / folder / "split.py"
+    old = source.parent / "__pycache__" / "split.x.nbi"
+    old.parent.mkdir(parents=True)
+    (tmp_path / "catalog").mkdir(exist_ok=True)
     for text, times, kept in (("@njit", 1, False), ("@njit", 1, True), ("@njit # another", 2, False)):
         source.write_text(text)
         if not old.exists():
