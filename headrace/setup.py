@@ -133,6 +133,9 @@ def environment(folder: Path, lock: Path) -> None:
     if stands == [wanted]:
         return
     need_disk(folder)
+    pins = [line for line in lock.read_text("utf-8").splitlines() if "==" in line and not line.startswith("#")]
+    if len(stands) == 1:
+        need_packages(folder, lock, pins)
     if stands != ["making", wanted]:                         # a killed run of the same lock goes on where it was
         print(f"setup: {folder.name} from {lock.name}: some minutes, once", file=sys.stderr, flush=True)
         made = subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], capture_output=True, text=True)
@@ -140,7 +143,6 @@ def environment(folder: Path, lock: Path) -> None:
             said = " ".join((made.stdout + made.stderr).split()) or f"exit code {made.returncode}"
             raise SetupError(f"{sys.executable} -m venv failed: {said[-300:]}; on Debian: sudo apt-get install python3.11-venv")
         stamp.write_text(f"making {wanted}")
-    pins = [line for line in lock.read_text("utf-8").splitlines() if "==" in line and not line.startswith("#")]
     install(folder, [pin for pin in pins if pin.startswith("setuptools==")], "setuptools")      # builds the few source archives
     torch = [pin for pin in pins if pin.startswith("torch==")]
     if torch and not install(folder, torch, "torch", must="+cpu" not in torch[0]):
@@ -180,6 +182,17 @@ def install(folder: Path, pins: Sequence[str], about: str, *options: str, must: 
         wrong = next((line for line in reversed(said) if line.startswith("ERROR:")), said[-1] if said else "pip said nothing")
         raise SetupError(f"{folder.name}: pip could not install {about}: {wrong} (all of it: {log}); run it again to go on")
     return done
+
+
+def need_packages(folder: Path, lock: Path, pins: Sequence[str]) -> None:
+    """Refuse to clear an environment that works, of an older lock, where pip finds no packages to make the new one from."""
+    pin = next((pin for pin in pins if pin.startswith("setuptools==")), pins[0])
+    with tempfile.TemporaryDirectory() as place:
+        pip = [str(folder / "bin/python"), "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-input", "--no-deps", "-d", place]
+        done, _ = watch([*pip, pin.split()[0]], f"{folder.name}: is pip's index there")
+    if not done:
+        lacks = f"pip finds no {pin.split()[0]} to make it anew from"
+        raise SetupError(f"{folder.name} is of another lock than {lock.name}, and {lacks}: it stays as it is; run it again with a network")
 
 
 def need_disk(folder: Path) -> None:
