@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from absence import absent
 from demo_run import DEMO, Said, without_network
 
-ONE = ("test_cluster", "test_demo", "test_mistakes")
-"""Files that ask for the demo: where tests are shared out to processes one of them has all three, and runs it once."""
+ONE = ("test_cluster", "test_demo")
+"""Files that ask for the demo: where tests are shared out to processes one of them has both, and runs it once."""
 LONG = (*ONE, "test_river_kill", "test_river_recrawl", "test_synth_engine", "test_curate_parity", "test_catalog_commits")
 """Files that are begun first, so that none of them is left for one process at the end."""
 
@@ -38,13 +39,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
-
-
-def absent(what: str) -> None:
-    """A thing that must be there in a continuous build, or where HEADRACE_DATA is set; elsewhere the test is skipped by its name."""
-    if os.environ.get("CI", "").lower() == "true" or "HEADRACE_DATA" in os.environ:
-        pytest.fail(f"missing: {what}")
-    pytest.skip(f"missing: {what}")
 
 
 @pytest.fixture(scope="session")

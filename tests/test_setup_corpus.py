@@ -22,6 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from absence import absent
 from fastwarc.warc import ArchiveIterator
 
 from catalog.errors import SetupError
@@ -239,7 +240,7 @@ def test_pip_is_asked_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
 def clone(tmp_path: Path, examples: Path) -> Path:
     """An examples folder with the archives fetched and nothing unpacked."""
     if not all((EXAMPLES / "archives" / one.name).is_file() for one in pins(EXAMPLES / "corpus.toml")):
-        pytest.skip("missing: examples/archives")
+        absent("examples/archives")
     shutil.copy(EXAMPLES / "corpus.toml", tmp_path)
     shutil.copytree(EXAMPLES / "archives", tmp_path / "archives", copy_function=os.link)
     return tmp_path
@@ -363,4 +364,4 @@ def test_no_network_is_touched_when_all_is_there(examples: Path) -> None:
             done = subprocess.run([*alone, sys.executable, "-m", "headrace.corpus"], cwd=HOME, capture_output=True, text=True)
             assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
             return
-    pytest.skip("missing: unshare")
+    absent("unshare")

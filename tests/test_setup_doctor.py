@@ -1,5 +1,6 @@
 """Set-up, the locks, the check of names and the doctor: what each says of a machine that lacks something."""
 
+import ast
 import base64
 import hashlib
 import json
@@ -15,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from absence import absent
 from packaging.requirements import Requirement
 
 from catalog.errors import SetupError
@@ -216,7 +218,11 @@ def test_an_environment_is_made_once_from_its_lock(tmp_path: Path, monkeypatch: 
     lock.write_text(wheel(tmp_path, "two", "2.0") + "\n")    # another lock: made anew, what it lacks is gone
     file = tmp_path / "two-2.0-py3-none-any.whl"
     right = file.read_bytes()
-    file.write_bytes(b"something else")
+    file.unlink()                                            # nothing to make it from: what works is left
+    with pytest.raises(SetupError, match=r"pip finds no two==2.0 to make it anew from: it stays as it is; run it again with a network"):
+        environment(folder, lock)
+    assert subprocess.run([python, "-c", "import one"]).returncode == 0
+    file.write_bytes(right + b"something else")
     with pytest.raises(SetupError, match=r"pip could not install 1 packages: ERROR: .*run it again to go on"):
         environment(folder, lock)
     assert (folder / STAMP).read_text().startswith("making ")
@@ -230,11 +236,11 @@ def test_an_environment_is_made_once_from_its_lock(tmp_path: Path, monkeypatch: 
 
 def test_the_second_time_touches_no_network(oracles: Path, examples: Path) -> None:
     if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode:
-        pytest.skip("missing: unshare -rn")
+        absent("unshare -rn")
     lock = LOCKS / f"{'cuda' if has_gpu() else 'cpu'}.lock"
     stamp = HOME / ".venv" / STAMP
     if not stamp.is_file() or stamp.read_text() != hashlib.sha256(lock.read_bytes()).hexdigest():
-        pytest.skip("missing: .venv of this lock")
+        absent(".venv of this lock")
     done = subprocess.run(["unshare", "-rn", sys.executable, "-m", "headrace.setup", "test"], cwd=HOME, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -293,10 +299,29 @@ def test_the_doctor_says_where_a_cpu_wheel_of_torch_comes_from() -> None:
 
 @pytest.mark.slow
 @pytest.mark.spark
+def imported() -> set[str]:
+    """What the rooms import of others, anywhere in their source."""
+    nodes = chain.from_iterable(ast.walk(ast.parse(file.read_text("utf-8"))) for room in ROOMS for file in (HOME / room).rglob("*.py"))
+    names = chain.from_iterable([node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else
+                                [alias.name for alias in node.names] if isinstance(node, ast.Import) else [] for node in nodes)
+    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - set(ROOMS)
+
+
+def test_what_the_rooms_import_is_declared_and_looked_at_by_the_doctor() -> None:
+    found = imported()
+    assert {"polars", "matplotlib", "vllm", "lxml", "tld"} <= found
+    assert found <= set(doctor.LIBRARIES)
+    project = tomllib.loads((HOME / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = {"": project["dependencies"], **project["optional-dependencies"]}
+    declared = {extra: {re.match("[a-z0-9-]+", need)[0] for need in needs} for extra, needs in extras.items()}       # type: ignore[index]
+    for name, extra in doctor.LIBRARIES.items():
+        assert declared[extra] & set(doctor.DISTRIBUTIONS.get(name, (name,))), f"{name} is not among the dependencies of [{extra}]"
+
+
 def test_the_whole_doctor_finds_this_machine_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.show_doctor(True) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {"vllm", "pyspark", "duckdb", "datatrove", "trafilatura", "datasketch", "accelerate", "spark starts"} <= {row["name"] for row in rows}
+    assert {*doctor.LIBRARIES, "spark starts"} <= {row["name"] for row in rows}
     assert all(set(row) == {"name", "ok", "found", "fix"} for row in rows)
 
 
