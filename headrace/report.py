@@ -218,8 +218,11 @@ def _lineage(recipe: Recipe, lake: Lake) -> list[Row]:
 
 
 def _licences(recipe: Recipe, lake: Lake) -> list[Row]:
+    """Documents and tokens by licence of what was judged and of what was written or trained from; of all there is where nothing was."""
+    used = {need for part in recipe.parts if part.section in ("synth", "mix", "train") for need in part.needs}
+    went = {part.dataset for part in recipe.parts if part.section == "curate" or part.id in used}
     found = []
-    for name in published(recipe, lake, "curate"):
+    for name in [name for name in published(recipe, lake) if name in went] or published(recipe, lake):
         found += lake.rows(
             f'SELECT \'{name}\' AS dataset, domain, coalesce(license, \'unknown\') AS license, sum(documents)::BIGINT AS documents, '
             f'sum(tokens)::BIGINT AS tokens FROM stats."{name}" WHERE kept GROUP BY ALL ORDER BY tokens DESC'

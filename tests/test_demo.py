@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from catalog_making import everything
 from demo_run import DEMO, Said, headrace
 
 from catalog.lake import Lake
+from headrace.setup import BROWSERS
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm, pytest.mark.timeout(2400)]  # the first test waits for the whole run
 
@@ -34,7 +36,7 @@ def test_the_three_questions_that_it_suggests_have_answers(demo: tuple[Path, Sai
 
 def test_it_is_never_silent_for_long(demo: tuple[Path, Said]) -> None:
     _, said = demo
-    assert 0 < said.silent < 20, f"{said.silent:.0f} s until {said.broken!r}"
+    assert 0 < said.silent < 20, f"{said.silent:.0f} s until {said.broken!r}"       # it aims at 4; the rest is for a machine that does other work
 
 
 def test_its_run_is_listed_as_done(demo: tuple[Path, Said]) -> None:
@@ -231,7 +233,8 @@ def test_the_report_opens_in_a_browser_without_an_error_or_a_request(demo: tuple
     errors: list[str] = []
     asked: list[str] = []
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        program = next(filter(None, map(shutil.which, BROWSERS)))
+        browser = play.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
         page = browser.new_page()
         page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
@@ -239,7 +242,10 @@ def test_the_report_opens_in_a_browser_without_an_error_or_a_request(demo: tuple
         page.goto(report.as_uri())
         for section in ("funnel", "reasons", "samples", "generated", "mixture", "training", "lineage", "licences"):
             assert page.locator(f"#{section}").is_visible(), section
-        assert page.locator("#generated ~ details").count() >= 16
+        for group in ("qa: kept", "qa: dropped", "prefs: kept"):         # of pairs fewer than ten may have been dropped
+            assert page.locator(f'details[data-group="{group}"]').count() == 10, group
+        licensed = {row.split("\t")[0] for row in page.locator("#licences ~ div table tbody tr").all_inner_texts()}
+        assert licensed == {"corpus", "qa", "prefs"}
         assert page.locator("figure img").count() == 4
         assert all(page.locator("figure img").nth(i).evaluate("image => image.naturalWidth > 100") for i in range(4))
         browser.close()
