@@ -11,6 +11,8 @@ from demo_run import HOME
 from headrace import setup
 from headrace.setup import launcher
 
+pytestmark = pytest.mark.slow
+
 README = (HOME / "README.md").read_text(encoding="utf-8")
 
 

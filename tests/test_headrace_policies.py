@@ -8,6 +8,8 @@ from demo_run import headrace
 
 from catalog.lake import Lake
 
+pytestmark = pytest.mark.slow
+
 RECIPE = """
 name: x
 seed: 1

@@ -12,6 +12,8 @@ from demo_run import HOME, Said, headrace
 
 from catalog.commits import hold
 
+pytestmark = pytest.mark.slow
+
 HEAD = "name: x\nseed: 1\nlake: lake\n"
 NOTES = [{"text": f"Note {i}: the miller opens the sluice and the water runs down the race to the wheel.", "uri": f"https://mill.example/{i}"} for i in range(12)]
 

@@ -10,6 +10,8 @@ from river_making import curation, prose, write_crawl, write_policy
 
 from catalog.lake import Lake
 
+pytestmark = pytest.mark.slow
+
 RECIPE = curation().replace("crawl-*.warc.gz", "PATHS").replace("dump: spring}", "dump: DUMP, append: true}")
 
 

@@ -19,6 +19,8 @@ from warcio.checker import Checker
 
 from catalog.lake import Lake
 
+pytestmark = pytest.mark.slow
+
 DELAY = 0.05
 CALENDAR = 10_000
 

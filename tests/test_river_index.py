@@ -20,6 +20,8 @@ from ingest.crawling.archive import Archive
 from ingest.crawling.fetch import Fetched
 from ingest.records import frames
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2026, 10, 3, 12, 0, 0, tzinfo=UTC)
 SITES = ("www.mill.co.uk", "lock.example", "schleuse.de")
 

@@ -25,6 +25,8 @@ from demo_run import HOME, headrace
 
 from catalog.lake import Lake
 
+pytestmark = pytest.mark.slow
+
 FRONTIER = 'data."web.frontier"'
 
 

@@ -1,4 +1,7 @@
-"""Two ranks over gloo are one process: losses, weights and counts, and a run may change its ranks between two lives."""
+"""Two ranks over gloo are one process: losses, held-out scores and counts, and a run may change its ranks between two lives.
+
+Weights are compared more loosely: AdamW divides by the root of second moments near 0, which makes much of a last bit.
+"""
 
 import json
 from pathlib import Path
