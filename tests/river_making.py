@@ -289,6 +289,8 @@ COMPARED = {
     "snapshot": "dataset, version, key, parent, shape, owner, mode, files, rows, kept, bytes, tokens",
     "data_file": "* EXCLUDE (bytes)",
     "annotation": "*",
+    "column_stat": "*",
+    "sample": "dataset, part, family, rows, below",
     "lineage": "* EXCLUDE (run)",
     "policy": "*",
     "funnel": "*",

@@ -2,7 +2,9 @@
 
 import multiprocessing
 import random
+import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +57,12 @@ def test_writers_readers_and_kills(root):
         before = everything(lake)
         lake.rebuild()
         assert everything(lake) == before
+
+
+def test_the_docs_list_every_point():
+    text = (Path(__file__).resolve().parent.parent / "docs/lake.md").read_text("utf-8")
+    table = text.partition("### Where a commit can be killed")[2].partition("\nThe lock is")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.M)) == commits.POINTS
 
 
 @pytest.mark.chaos
