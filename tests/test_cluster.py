@@ -3,6 +3,7 @@ executors know of headrace is what was shipped. The whole demo corpus goes this 
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import duckdb
 import pytest
 from demo_run import DEMO, Said
+from launcher_making import shell, write_command
 from river_making import differences, tables
 
 from catalog.stage import HOUSE
@@ -142,6 +144,45 @@ def executors(cluster: Cluster) -> list[int]:
         except OSError:
             continue
     return found
+
+
+RECIPE = """
+name: pages
+seed: 1
+lake: lake
+ingest:
+  pages: {tables: {paths: ["*.jsonl"]}, domain: web}
+curate:
+  corpus: {from: pages, stages: [gopher.signals], dedup: {exact: {}, minhash: {preset: fineweb, verify: 0.8}}, policy: plain}
+"""
+
+
+def test_the_documented_command_makes_the_tables_of_a_local_run(cluster: Cluster, tmp_path: Path) -> None:
+    """The line of docs/cluster.md as it stands there, in a folder of the user's own, with nothing of ours on the path but the command."""
+    command, home = write_command(tmp_path), tmp_path / "elsewhere"
+    (home / "policies").mkdir(parents=True)
+    (home / "policies" / "plain.yaml").write_text(POLICY, encoding="utf-8")
+    (home / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
+    for name, rows in (("a", texts()[:150]), ("b", texts()[150:])):
+        (home / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    block = re.findall(r"^```sh\n(.*?)^```", (HOUSE / "docs/cluster.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[0].strip()
+    loopback = " ".join(f"--conf {key}=127.0.0.1" for key in ("spark.driver.host", "spark.driver.bindAddress"))
+    there = block.replace("spark://HOST:7077", cluster.master) + f" {loopback} --conf spark.executor.memory=800m --lake there"
+    assert cluster.master in there and there.startswith("headrace run recipe.yaml ")
+    before = applications(cluster)
+    done = shell(command, there, cwd=home, SECRET=SECRET)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"starting Spark on {cluster.master}" in done.stderr and applications(cluster) == before + 1
+    here = shell(command, "headrace run recipe.yaml --lake here", cwd=home)
+    assert here.returncode == 0 and "starting Spark" not in here.stderr, here.stderr[-3000:]
+    ours, theirs = tables(home / "here"), tables(home / "there")
+    assert ours["audit.corpus"].num_rows == 300 and 180 < ours["data.corpus"].num_rows < 210, "copies and short pages went"
+    assert differences(ours, theirs) == {}
+
+
+def applications(cluster: Cluster) -> int:
+    """How many applications the master has seen."""
+    return (cluster.folder / "master.Master.log").read_text(encoding="utf-8").count("Registered app headrace with")
 
 
 CURATED = ("web", "webtext", "books", "code", "papers", "reference", "chats", "pairs", "bench.humaneval", "corpus")

@@ -1,8 +1,7 @@
 """What the docs say is true: recipes in them load, links lead somewhere, pages made from the source are what it says, every command answers."""
 
-import io
 import json
-import os
+import math
 import re
 import subprocess
 import sys
@@ -13,9 +12,10 @@ import polars as pl
 import pytest
 import yaml
 from demo_run import HOME, headrace
-from warcio.statusandheaders import StatusAndHeaders
-from warcio.warcwriter import WARCWriter
+from test_house import DOORS
+from trainer_making import launched, rows_run, text_run
 
+from catalog.errors import InputError
 from catalog.ids import derive
 from catalog.recipe import load
 from catalog.stage import bind, find
@@ -27,6 +27,7 @@ from headrace.done import PUBLISHING
 from synth.models import Model
 from synth.requests import Completion, Request
 from synth.write import write
+from trainer import metrics
 
 PAGES = sorted([*HOME.glob("*.md"), *HOME.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -82,21 +83,41 @@ def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
 
 
 def test_readme_names_every_command() -> None:
-    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    text = (HOME / "README.md").read_text(encoding="utf-8").partition("## Every command\n")[2]
     for command in COMMANDS:
         assert re.search(rf"headrace {command}\b", text), command
 
 
 # Examples of code
 
+def code_of(title: str) -> str:
+    """The Python blocks of a section of CONTRIBUTING.md, under each other."""
+    section = (HOME / "CONTRIBUTING.md").read_text(encoding="utf-8").partition(f"## {title}\n")[2].partition("\n## ")[0]
+    return "\n\n".join(re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL))
+
+
 def example(title: str, folder: Path) -> str:
     """Write the example of a section of CONTRIBUTING.md as the file that its first line names, and return the module."""
-    section = (HOME / "CONTRIBUTING.md").read_text(encoding="utf-8").partition(f"## {title}\n")[2]
-    code = section.partition("```python\n")[2].partition("```")[0]
+    code = code_of(title)
     name = re.search(r"# \w+/(\w+)\.py$", code.splitlines()[0])
     assert name is not None
     (folder / f"{name[1]}.py").write_text(code, encoding="utf-8")
     return name[1]
+
+
+@pytest.mark.parametrize("title", ["Add a stage", "Add a writer", "Add a loss"])
+def test_an_example_is_a_dozen_lines(title: str) -> None:
+    """What README promises: lines of code beside imports. The act that trains with a loss is an example of its own."""
+    lines = code_of(title).partition("def act(")[0].splitlines()
+    assert len([line for line in lines if line.strip() and not line.startswith(("import ", "from "))]) <= 12
+    assert "a stage, a writer, a loss in a dozen lines each" in (HOME / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("title", ["Add a stage", "Add a writer", "Add a loss"])
+def test_an_example_is_written_as_the_house_writes(title: str, tmp_path: Path) -> None:
+    file = tmp_path / f"{example(title, tmp_path)}.py"
+    lint = subprocess.run([sys.executable, "-m", "ruff", "check", "--config", HOME / "pyproject.toml", file], capture_output=True, text=True)
+    assert lint.returncode == 0, lint.stdout
 
 
 def test_the_example_of_a_stage_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,32 +160,64 @@ def test_the_example_of_a_writer_works(tmp_path: Path, monkeypatch: pytest.Monke
     assert rows["gen"].struct.field("parents").to_list() == [["a"], ["b"]] and len({request.seed for request in desk.asked}) == 2
 
 
-# The README, step by step
+def test_the_example_of_a_loss_is_what_its_equation_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
 
-SENTENCE = "The miller opens the sluice when the river is high, and the water runs down the race to the wheel that turns the stone number {}."
-
-
-def write_pages(path: Path) -> None:
-    """Nine pages of prose and a short one, as a crawl."""
-    path.parent.mkdir()
-    with open(path, "wb") as file:
-        writer = WARCWriter(file, gzip=True)
-        for i in range(10):
-            text = " ".join(SENTENCE.format(10 * i + j) for j in range(6 if i else 1))
-            body = f"<html><body><main><h1>The mill {i}</h1><p>{text}</p></main></body></html>".encode()
-            head = StatusAndHeaders("200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1")
-            writer.write_record(writer.create_warc_record(f"https://h{i}.example/", "response", payload=io.BytesIO(body), http_headers=head))
+    monkeypatch.syspath_prepend(tmp_path)
+    bound = bind(find("trainer", f"{example('Add a loss', tmp_path)}:act"), {"gamma": 1.5}, "", given=("run",))
+    assert bound.knobs == {"gamma": 1.5, "steps": 100, "batch": 8, "lr": 3e-4}
+    focal = function(bound.path.replace(":act", ":focal"))
+    said = torch.tensor([0.5, 0.9, 1.0], dtype=torch.float64).log().requires_grad_()
+    assert focal(said, gamma=2.0).tolist() == pytest.approx([0.25 * math.log(2), 0.01 * -math.log(0.9), 0])
+    assert focal(said, gamma=0.0).tolist() == pytest.approx((-said).tolist())
+    assert torch.autograd.gradcheck(lambda logs: focal(logs, gamma=2.0), (said[:2].detach().requires_grad_(),))
+    focal(said, gamma=2.0).sum().backward()
+    assert said.grad is not None and said.grad.isfinite().all() and said.grad[2] == 0
 
 
 @pytest.mark.slow
-def test_the_steps_of_a_data_engineer_work_in_order(tmp_path: Path) -> None:
-    write_pages(tmp_path / "data" / "pages.warc.gz")
-    blocks = re.findall(r"^```\n(.*?)^```", (HOME / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    block = next(text for text in blocks if "headrace init curate" in text)
-    shell = f'headrace() {{ "{sys.executable}" -m headrace "$@"; }}\nset -e\n'
-    done = subprocess.run(["sh", "-c", shell + block], cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=300)
+def test_the_example_of_a_loss_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the act's name where CONTRIBUTING says it goes, and not without it, on chats that the mixer froze."""
+    import trainer
+    from trainer import __main__ as command
+    from trainer.run import open_run
+
+    run = rows_run(tmp_path, launched_model(tmp_path), "sft", name="focused", samples=40)
+    body = json.loads((run / "act.json").read_text(encoding="utf-8"))
+    (run / "act.json").write_text(json.dumps({**body, "act": "focal", "knobs": {"gamma": 2.0, "steps": 10, "batch": 4, "lr": 3e-3}}), encoding="utf-8")
+    with pytest.raises(InputError, match="no act 'focal'"):
+        command.go(open_run(run))
+    (tmp_path / "room").mkdir()
+    example("Add a loss", tmp_path / "room")
+    monkeypatch.setattr(trainer, "__path__", [*trainer.__path__, str(tmp_path / "room")])
+    monkeypatch.setattr(command, "ACTS", (*command.ACTS, "focal"))
+    done = command.go(open_run(run))
+    losses = [line["loss"] for line in metrics.read(run / "metrics.jsonl") if line["kind"] == "train"]
+    assert done["act"] == "focal" and len(losses) == 10 and losses[-1] < losses[0] and (run / "model" / "config.json").is_file()
+
+
+def launched_model(root: Path) -> Path:
+    """A model of one step, with its tokenizer."""
+    folder = text_run(root, documents=60, budget=512, hold_out=0.0, batch=8)
+    done = launched(folder)
     assert done.returncode == 0, done.stderr
-    assert "h0.example" in done.stdout and "stricter keeps 9 of 10 documents" in done.stdout
+    return folder / "model"
+
+
+# Lists in words
+
+def test_contributing_names_every_door() -> None:
+    law = (HOME / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("Each heavy library is imported at one door.")[2].partition("\n\n")[0]
+    for library, places in DOORS.items():
+        assert any(f"{library}: `{place}`" in " ".join(law.split()) for place in places) or f"{library}: one file of `curate/`" in law, library
+
+
+def test_recipes_says_what_each_source_needs() -> None:
+    row = next(line for line in (HOME / "docs" / "recipes.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `ingest` |"))
+    sources = [file.stem for file in (HOME / "ingest").glob("*.py") if "\ndef read(" in file.read_text(encoding="utf-8")]
+    needs = {name: find("ingest", f"{name}.read").required for name in sources}
+    assert needs["crawl"] and all(f"`{name}`" in row and all(f"`{knob}:`" in row for knob in knobs) for name, knobs in needs.items() if knobs)
+    assert "`index` reads `paths:`" in row
 
 
 def test_the_recipes_to_start_from_share_a_lake() -> None:

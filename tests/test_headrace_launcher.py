@@ -1,12 +1,11 @@
 """The command `headrace` that set-up writes, and `import headrace` in a notebook: from any folder, and from nobody else's."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from demo_run import HOME
+from launcher_making import call, write_command
 
 from headrace import setup
 from headrace.setup import launcher
@@ -18,20 +17,11 @@ README = (HOME / "README.md").read_text(encoding="utf-8")
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone whose path a shell minds (a link to ours), with an environment that runs our Python, and the command in it."""
+    """The command of a clone whose path a shell minds (a link to ours)."""
     clone = tmp_path / "a clone's place"
     clone.symlink_to(HOME)
-    python = tmp_path / "my venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
-    python.chmod(0o755)
     monkeypatch.setattr(setup, "HOME", clone)
-    return launcher(python.parent.parent)
-
-
-def call(command: Path, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run([command, *arguments], cwd=cwd, env={**clean, **environment}, capture_output=True, text=True, timeout=120)
+    return write_command(tmp_path)
 
 
 def test_it_runs_from_any_folder_by_any_name(command: Path, tmp_path: Path) -> None:
