@@ -7,6 +7,7 @@ import heapq
 import os
 import re
 import shutil
+import socket
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,9 @@ PARTITIONS_A_CORE = 4
 
 ROW_BITS = 32
 """A row reference is file number << 32 | row number: one bigint in every shuffle."""
+
+ANSWER = 10.0
+"""Seconds that a master has to take a connection."""
 
 SETTINGS = {
     "spark.app.name": "headrace",
@@ -70,6 +74,7 @@ def session(conf: Mapping[str, str] | None = None, master: str | None = None) ->
             f"{master}: a standalone cluster shares a secret; give --conf spark.authenticate.secret=... as its daemons have it, "
             "or --conf spark.authenticate=false on a network that you trust"
         )
+    _refuse_silent(master)
     from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
@@ -102,6 +107,21 @@ def _refuse_connect(master: str, conf: Mapping[str, str]) -> None:
             f"{conf.get('spark.remote') or os.environ.get('SPARK_REMOTE') or master}: Spark Connect has no RDDs, which tasks need; "
             "give a classic master: local[*], spark://HOST:7077, yarn or k8s://URL"
         )
+
+
+def _refuse_silent(master: str) -> None:
+    """Where nothing listens, Spark would try for a minute and end in a traceback. Of several masters one has to answer."""
+    if not master.startswith("spark://"):
+        return
+    reasons = []
+    for place in master.removeprefix("spark://").split(","):
+        host, _, port = place.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
+            return
+        except (OSError, OverflowError, ValueError) as error:
+            reasons.append(str(error))
+    raise SetupError(f"{master}: no master answers there ({reasons[0]}); its log says its address, spark://HOST:7077, which must be reachable from here")
 
 
 def _find_java() -> None:

@@ -6,6 +6,7 @@ a model (it holds vLLM), one each mixture, one each act of training. A child tha
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from typing import IO, Any, NoReturn
 
 import typer
 
-from catalog.errors import LakeError, RecipeError, UserError, WorkError
+from catalog.errors import InputError, LakeError, RecipeError, UserError, WorkError
 from catalog.lake import Lake
 from catalog.parts import Part
 from catalog.recipe import Recipe, load
@@ -64,6 +65,9 @@ class Stretch:
 
 def flow(options: Options, *, detach: bool = False) -> None:
     """Run a recipe from the command line, here or in the background."""
+    for item in options.conf:
+        if not re.fullmatch(r"[^\s=]+=.*", item, re.DOTALL):
+            raise InputError(f"--conf {item}: write KEY=VALUE, such as --conf spark.executor.memory=4g")
     recipe = load(options.recipe, options.settings, options.lake)
     lake = Lake.open(recipe.lake, create=True, lock_timeout=options.lock_timeout)
     todo, keys = work_left(recipe, lake, options)
