@@ -4,14 +4,19 @@ RUN = .venv/bin/python
 SLOW = slow or spark or vllm or oracle or browser or chaos
 ROOMS = headrace catalog ingest curate synth mixer trainer
 
-.PHONY: demo test quick lint bench fuzz setup-demo setup-test python
+.PHONY: demo test quality quick lint bench fuzz setup-demo setup-test python
 .NOTPARALLEL:
 
 demo: setup-demo
 	@$(RUN) -m headrace run recipes/demo.yaml
 
 test: setup-test
-	@$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+# the default models of quality, fitted to pinned files: recipes then name them, as in quality.score: {model: useful}
+quality: setup-demo
+	@$(RUN) -m headrace.corpus labels
+	@$(RUN) -m headrace run recipes/quality.yaml
 
 # for developers, after one of the two
 quick: setup-demo

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Of an entry. A lake whose log has a higher one was written by a newer headrace."""
 
-POLICY = r"[a-z][a-z0-9_]*"
+POLICY = r"[a-z][a-z0-9_-]*"
 
 Known = dict[str, dict[str, tuple[Any, ...]]]
 """What the catalogue says of files already: data and annotation, by path."""
@@ -124,8 +124,8 @@ def check_names(draft: Draft) -> None:
         raise LakeError(f"{draft.dataset}: no mode {draft.mode!r}{near(draft.mode, ('replace', 'append'))}")
     names = [str(policy.get("name", "")) for policy in draft.policies]
     for name in names:
-        if not re.fullmatch(POLICY, name) or names.count(name) > 1:
-            raise LakeError(f"{draft.dataset}: {name!r} is not a policy's name, or stands twice")
+        if not re.fullmatch(POLICY, name) or [verdict_family(other) for other in names].count(verdict_family(name)) > 1:
+            raise LakeError(f"{draft.dataset}: {name!r} is not a policy's name, or stands twice; use lower-case letters, digits, _ and -")
     for what, given in (("data file", [f.path for f in draft.files]), ("data file id", [f.id for f in draft.files])):
         twice = sorted({one for one in given if given.count(one) > 1}) if len(set(given)) < len(given) else []
         if twice:

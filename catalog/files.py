@@ -124,8 +124,8 @@ class Draft:
 
 
 def verdict_family(policy: str | None) -> str:
-    """The family that holds a policy's verdicts: `verdict` for a dataset's first policy, `verdict_<name>` for others."""
-    return f"verdict_{policy}" if policy else "verdict"
+    """The family that holds a policy's verdicts: `verdict` for a dataset's first policy, `verdict_<name>` for others, - as _."""
+    return f"verdict_{policy.replace('-', '_')}" if policy else "verdict"
 
 
 def ids_hash(ids: pl.Series | Iterable[str]) -> str:
@@ -322,9 +322,9 @@ def _parquet(path: str, columns: Sequence[str], rows: slice | None) -> pl.DataFr
 
 def known(file: DataFile) -> dict[str, str]:
     """Return what a predicate may read of a data file: dotted path -> Arrow type as text."""
-    from catalog.schema import CHAT, DOCUMENT, PAIR  # numba starts in .6 s: not for every opening of a lake
+    from catalog.schema import CHAT, DOCUMENT, JUDGEMENT, PAIR  # numba starts in .6 s: not for every opening of a lake
 
-    shapes = [shape.field(name) for name, _ in file.columns for shape in (DOCUMENT, CHAT, PAIR) if name in shape.names]
+    shapes = [shape.field(name) for name, _ in file.columns for shape in (DOCUMENT, CHAT, PAIR, JUDGEMENT) if name in shape.names]
     names = dict(_flat((field.name, field.type) for field in reversed(shapes)))
     for annotation in file.annotations:
         names[annotation.family] = "struct"

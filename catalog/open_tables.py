@@ -18,12 +18,23 @@ if TYPE_CHECKING:
 
 OPEN = (
     "run", "task", "metric", "mixture", "mixture_source", "train_run", "train_metric", "consumption", "checkpoint", "model", "eval_result",
-    "histogram", "tag", "model_alias", "label", "takedown",
+    "ablation", "ablation_result", "histogram", "tag", "model_alias", "label", "takedown",
 )  # fmt: skip
 """The tables that rows may be recorded in. Those that the catalogue counts itself (snapshot, data_file ...) are not among them."""
 
 KEYS = {"run": ("run", "part"), "train_run": ("run",)}
 """Tables where a row with the same key adds to the earlier one: what is known of a run grows."""
+
+REPLACED = {"label": ("label_set", "doc_id", "labeller")}
+"""Tables where a row takes the place of the earlier ones with its key: whoever labels a document again has thought better of it."""
+
+DECLARED = {
+    "label": {
+        "dataset": "VARCHAR", "doc_id": "VARCHAR", "label": "VARCHAR", "reason": "VARCHAR", "label_set": "VARCHAR", "labeller": "VARCHAR",
+        "labelled": "TIMESTAMP",
+    }
+}  # fmt: skip
+"""Columns that a table has from its first row on, also where no row fills them yet: who trains from it names them."""
 
 FIXED = {"run", "metric"}
 """Tables that the migrations make: they have no column `recorded`."""
@@ -81,12 +92,14 @@ def _plain(value: Any, kind: str | None) -> Any:
 def add(db: "DuckDBPyConnection", tables: Typed, run: str, recorded: str) -> None:
     """Add the rows of an entry, making tables and columns that are not there."""
     for name, table in tables.items():
-        columns = {"run": "VARCHAR", **({} if name in FIXED else {"recorded": "TIMESTAMP"}), **table["columns"]}
+        columns = {"run": "VARCHAR", **({} if name in FIXED else {"recorded": "TIMESTAMP"}), **DECLARED.get(name, {}), **table["columns"]}
         rows = [{"run": run, "recorded": recorded, **dict(zip(table["columns"], row, strict=True))} for row in table["rows"]]
         _ensure(db, name, columns)
         if name in KEYS:
             rows = [_merged(db, name, row) for row in rows]
             columns = dict.fromkeys((column for row in rows for column in row), "")
+        if name in REPLACED:
+            rows = _latest(db, name, rows)
         listed = [column for column in columns if name not in FIXED or column != "recorded"]
         insert(db, name, listed, [[row.get(column) for column in listed] for row in rows])
 
@@ -112,6 +125,17 @@ def _merged(db: "DuckDBPyConnection", name: str, row: dict[str, Any]) -> dict[st
     db.execute(f"DELETE FROM {name} WHERE {where}", key)
     before = {column: _plain(value, None) for column, value in zip(names, earlier, strict=True)}
     return {**before, **{column: value for column, value in row.items() if value is not None}}
+
+
+def _latest(db: "DuckDBPyConnection", name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Remove the earlier rows with the keys of these, and return the last of these for each key."""
+    keys = REPLACED[name]
+    last = {tuple(row.get(key) for key in keys): row for row in rows}
+    db.register("incoming", pa.table({key: pa.array([at[i] for at in last], pa.string()) for i, key in enumerate(keys)}))
+    same = " AND ".join(f'i."{key}" IS NOT DISTINCT FROM {name}."{key}"' for key in keys)
+    db.execute(f"DELETE FROM {name} WHERE EXISTS (SELECT 1 FROM incoming AS i WHERE {same})")
+    db.unregister("incoming")
+    return list(last.values())
 
 
 FEW = 2000

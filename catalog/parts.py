@@ -9,51 +9,46 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import InputError, RecipeError, near
-from catalog.predicates import parse
 from catalog.stage import HOUSE, Bound, bind, find, load
+from catalog.staged import Given, Stage, knobs_of, predicate, stage
 from catalog.written import DATASET, Lines, known, line_of, lines_in, listed, shaped, share, size, word
 
-SECTIONS = ("ingest", "curate", "synth", "mix", "train", "eval")
+SECTIONS = ("ingest", "curate", "quality", "synth", "mix", "train", "eval")
 INGEST = ("domain", "dump", "license", "publish_as", "append")
 CURATE = ("from", "stages", "dedup", "policy", "publish_as")
 SYNTH = ("from", "where", "write", "model", "limit", "publish_as", "at_least")
-MIX = ("from", "by", "tokenizer", "context", "budget", "hold_out", "max_epochs", "phases", "weights")
-TRAIN = ("act", "from", "on", "mix", "model")
+MIX = ("from", "by", "tokenizer", "context", "budget", "hold_out", "held_out", "max_epochs", "phases", "weights", "seed")
+TRAIN = ("act", "from", "on", "mix", "model", "seed")
 EVAL = ("model", "tasks")
 SHAPES = ("document", "chat", "pair")
 SHAPED = {
     "ingest": {"domain": "a word", "license": "a word", "publish_as": "a word", "append": "true or false"},
     "curate": {"from": "a name or a list of names", "stages": "a list", "dedup": "a mapping", "policy": "a name or a list of names", "publish_as": "a word"},
+    "quality": {},
     "synth": {
         "from": "a name or a list of names", "write": "a word", "model": "a word", "publish_as": "a word",
         "limit": "a whole number from 1", "at_least": "a whole number from 0",
     },
     "mix": {
         "from": "a name or a list of names", "by": "a word", "weights": "a mapping", "phases": "a list",
-        "max_epochs": "a number above 0, or names with one each",
+        "max_epochs": "a number above 0, or names with one each", "held_out": "a name or a list of names", "seed": "a whole number from 0",
     },
-    "train": {"act": "a word", "from": "a word", "mix": "a word", "model": "a word", "on": "a name, a list of names, or names with weights above 0"},
+    "train": {
+        "act": "a word", "from": "a word", "mix": "a word", "model": "a word", "on": "a name, a list of names, or names with weights above 0",
+        "seed": "a whole number from 0",
+    },
     "eval": {"model": "a word", "tasks": "a name or a list of names"},
 }  # fmt: skip
 """What the keys of a section's parts hold; a part's own builder looks at the rest."""
 
-Given = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of a curate part: the function, its knobs, the family it writes, where it runs, and which time it is forced."""
-
-    name: str
-    bound: Bound
-    family: str
-    where: str | None
-    again: str = ""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a recipe. `given` is what the recipe says under it; `needs` names the parts that come before."""
+    """One part of a recipe. `given` is what the recipe says under it; `needs` names the parts that come before.
+
+    `lake_needs` and `lake_models` are datasets and models that its names mean and no part makes.
+    """
 
     section: str
     name: str
@@ -61,6 +56,7 @@ class Part:
     line: int
     needs: tuple[str, ...] = ()
     lake_needs: tuple[str, ...] = ()
+    lake_models: tuple[str, ...] = ()
     bound: tuple[Bound, ...] = ()
     stages: tuple[Stage, ...] = ()
 
@@ -103,7 +99,7 @@ def _ingest(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     kind = kinds[0]
     if kind not in _sources():
         raise RecipeError(f"{lines.where('ingest', name, kind)}ingest has no source {kind!r}{near(kind, _sources())}")
-    inner = _knobs(body[kind], kind, lines.where("ingest", name, kind))
+    inner = knobs_of(body[kind], kind, lines.where("ingest", name, kind))
     paths = inner.pop("paths", [])
     knobs = {("shape" if key == "as" else key): value for key, value in inner.items()}
     if knobs.get("shape", "document") not in SHAPES:
@@ -133,15 +129,15 @@ def _curate(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     known(body, CURATE, lines, "curate", name)
     if not body.get("from"):
         raise RecipeError(f"{where}curate.{name} needs from: the datasets to judge")
-    stages = tuple(_stage(item, i, name, lines) for i, item in enumerate(body.get("stages") or []))
-    families = [stage.family for stage in stages]
+    stages = tuple(stage(item, i, name, lines, folder) for i, item in enumerate(body.get("stages") or []))
+    families = [one.family for one in stages]
     for family in families:
         if families.count(family) > 1:
             raise RecipeError(f"{lines.where('curate', name, 'stages')}two stages write the family {family!r}; give one `family: NAME`")
     jobs = []
     for kind, knobs in (body.get("dedup") or {}).items():
         at = lines.where("curate", name, "dedup", str(kind))
-        jobs.append(bind(find("curate", f"{kind}.job", at), _knobs(knobs, kind, at), at, given=JOB_GIVEN))
+        jobs.append(bind(find("curate", f"{kind}.job", at), knobs_of(knobs, kind, at), at, given=JOB_GIVEN))
     return Part("curate", name, dict(body), line_of(where), bound=tuple(jobs), stages=stages)
 
 
@@ -149,34 +145,32 @@ JOB_GIVEN = ("files", "folder", "spark", "progress")
 """What the runner itself passes to a job; a recipe cannot."""
 
 
-def _stage(item: Any, i: int, part: str, lines: Lines) -> Stage:
-    at = lines.where("curate", part, "stages", str(i))
-    if isinstance(item, str):
-        item = {item: {}}
-    if not isinstance(item, dict) or len(item) != 1:
-        raise RecipeError(f"{at}a stage is a name, or one name with its knobs")
-    name, knobs = next(iter(item.items()))
-    knobs = _knobs(knobs, name, at)
-    where, family = knobs.pop("where", None), knobs.pop("family", None)
-    target = find("curate", str(name), at)
-    _predicate(where, at)
-    return Stage(str(name), bind(target, knobs, at), family or target.family, where)
+FITTED = {"classifier": "positive", "scorer": "scores", "importance": "target", "language_model": "texts", "quantiles": "values"}
+"""What a part of `quality:` fits, told by the first of its SELECTs."""
+READ = re.compile(r"""\b(?:data|audit|sample)\s*\.\s*(?:"([^"]+)"|([a-z_]\w*))""", re.IGNORECASE)
 
 
-def _knobs(given: Any, name: Any, at: str) -> Given:
-    """Return the knobs that are written under a name: a mapping, or nothing."""
-    if given is not None and not isinstance(given, dict):
-        raise RecipeError(f"{at}{name}: {given!r} is not a mapping of knobs; write {name}: {{}} for the defaults")
-    return dict(given or {})
+def _quality(name: str, body: Given, lines: Lines, folder: Path) -> Part:
+    where = lines.where("quality", name)
+    kinds = [kind for kind, key in FITTED.items() if key in body]
+    if len(kinds) != 1:
+        ways = "positive: and negative:, scores:, target: and raw:, texts:, or values:, each with a SELECT"
+        wrong = next((key for key in body if key not in FITTED.values()), None)
+        hint = f"; {wrong!r} is none of them{near(str(wrong), FITTED.values())}" if not kinds and wrong else ""
+        raise RecipeError(f"{where}quality.{name} needs one of {ways}{hint}")
+    target = find("curate", f"fit.{kinds[0]}", where)
+    bound = bind(target, body, where, given=FIT_GIVEN)
+    queries = {key: body[key] for key in target.required if key in body}
+    for key, query in queries.items():
+        if not word(query) or not re.match(r"\s*(\(\s*)*(select|from|with|values)\b", query, re.IGNORECASE):
+            raise RecipeError(f"{lines.where('quality', name, key)}{key}: {query!r} is no SELECT; write one, as for `headrace sql`")
+    read = [quoted or plain for query in queries.values() for quoted, plain in READ.findall(query)]
+    given = {**body, "kind": kinds[0], "from": list(dict.fromkeys(dataset.partition("/")[0] for dataset in read)), "queries": queries}
+    return Part("quality", name, given, line_of(where), bound=(bound,))
 
 
-def _predicate(where: Any, at: str) -> None:
-    """Refuse a `where:` that is not the policies' SQL before anything starts; its names are known once the data is there."""
-    if where is None:
-        return
-    if not isinstance(where, str):
-        raise RecipeError(f"{at}where: {where!r} is not a predicate; write it as in a policy, such as domain = 'web'")
-    parse(where, f"{at}where: ")
+FIT_GIVEN = ("ask", "folder", "seed")
+"""What the runner itself passes to a fit."""
 
 
 def _synth(name: str, body: Given, lines: Lines, folder: Path) -> Part:
@@ -189,7 +183,7 @@ def _synth(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     if "limit" in target.knobs and "limit" in body:
         knobs["limit"] = body["limit"]
     bound = bind(target, knobs, where)
-    _predicate(body.get("where"), lines.where("synth", name, "where"))
+    predicate(body.get("where"), lines.where("synth", name, "where"))
     return Part("synth", name, dict(body), line_of(where), bound=(bound,))
 
 
@@ -205,8 +199,8 @@ def _mix(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     if body.get("phases") == []:
         raise RecipeError(f"{lines.where(*at, 'phases')}phases: a curriculum has at least one, with weights: {{name: share}}")
     phases = body.get("phases") or [{"weights": body["weights"]}]
-    held = share(body.get("hold_out", 0), lines.where(*at, "hold_out"))
-    if held == 1:
+    held = share(body.get("hold_out", 1 if "held_out" in body else 0), lines.where(*at, "hold_out"))
+    if held == 1 and "held_out" not in body:
         raise RecipeError(f"{lines.where(*at, 'hold_out')}hold_out: nothing is left to train on; write a part, such as 5%")
     given = {
         **body,
@@ -220,6 +214,8 @@ def _mix(name: str, body: Given, lines: Lines, folder: Path) -> Part:
         "phases": [_phase(phase, i, len(phases), lines, at) for i, phase in enumerate(phases)],
     }
     given.pop("weights", None)
+    if "held_out" in body:
+        given["held_out"] = listed(body["held_out"])
     return Part("mix", name, given, line_of(where))
 
 
@@ -229,8 +225,11 @@ def _tokenizer(given: Any, lines: Lines, at: tuple[str, ...]) -> Given:
     if not isinstance(found, dict) or set(found) not in ({"train"}, {"from"}):
         raise RecipeError(f"{where}tokenizer: write {{train: {{vocab: 4096}}}} or {{from: PATH or MODEL}}")
     shaped(found, {"train": "a mapping", "from": "a word"}, lines, *at, "tokenizer")
-    for key in found.get("train") or {}:
-        _at_least(1, found["train"][key], key, lines, (*at, "tokenizer", "train"))
+    trained = found.get("train") or {}
+    shaped(trained, {"on": "a name or a list of names"}, lines, *at, "tokenizer", "train")
+    for key in trained:
+        if key != "on":
+            _at_least(1, trained[key], key, lines, (*at, "tokenizer", "train"))
     return dict(found)
 
 
@@ -278,18 +277,31 @@ def _eval(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     return Part("eval", name, {**body, "tasks": tasks}, line_of(where), bound=bound)
 
 
-PARTS = {"ingest": _ingest, "curate": _curate, "synth": _synth, "mix": _mix, "train": _train, "eval": _eval}
+PARTS = {"ingest": _ingest, "curate": _curate, "quality": _quality, "synth": _synth, "mix": _mix, "train": _train, "eval": _eval}
 
 LOOKS: dict[tuple[str, str], tuple[str, ...]] = {
     ("curate", "from"): ("curate", "ingest"),
+    ("quality", "from"): ("curate", "synth", "ingest"),
     ("synth", "from"): ("synth", "curate", "ingest"),
     ("mix", "from"): ("curate", "synth", "ingest"),
+    ("mix", "held_out"): ("curate", "synth", "ingest"),
+    ("mix", "tokenizer.train.on"): ("curate", "synth", "ingest"),
     ("train", "mix"): ("mix",),
     ("train", "from"): ("train",),
     ("train", "on"): ("synth", "curate", "ingest"),
     ("eval", "model"): ("train",),
 }
 """Where a bare name is looked up, by the key that it stands under."""
+
+
+def under(given: Given, key: str) -> Any:
+    """Return what stands under a key of a part, `tokenizer.train.on` being one in a mapping in a mapping; None where nothing does."""
+    found: Any = given
+    for name in key.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
 LISTS = (".paths", ".paths.gz")
 """Names of files that list files, a path a line, as Common Crawl publishes them."""
 

@@ -277,7 +277,7 @@ def typed(node: Node, known: Mapping[str, str], where: str = "") -> Node:
     if node.op == "literal":
         return node
     if node.op == "column":
-        return replace(node, kind=_kind(_known(node.value, known, where)))
+        return replace(node, kind=kind_of(_known(node.value, known, where)))
     args = tuple(typed(arg, known, where) for arg in node.args)
     return replace(node, args=(args := _dated(node.op, args, where)), kind=_result(node, args, where))
 
@@ -294,7 +294,8 @@ def _known(path: str, known: Mapping[str, str], where: str) -> str:
     raise PolicyError(f"{where}no {what} {family!r}{near(family, tops)}; signals come from the recipe's stages")
 
 
-def _kind(arrow: str) -> str:
+def kind_of(arrow: str) -> str:
+    """Return what an Arrow type is to a predicate: number, string, boolean, date, timestamp or nested."""
     if arrow.startswith(("int", "uint", "float", "double", "halffloat")):
         return "number"
     for start, kind in (("large_string", "string"), ("string", "string"), ("bool", "boolean"), ("date", "date"), ("timestamp", "timestamp")):

@@ -16,7 +16,7 @@ import yaml
 
 from catalog.errors import RecipeError, near
 from catalog.ids import digest
-from catalog.parts import LOOKS, SECTIONS, Given, Part, policy_names, section_parts
+from catalog.parts import LOOKS, SECTIONS, Given, Part, policy_names, section_parts, under
 from catalog.stage import Bound
 from catalog.written import Lines, known, listed, read_yaml, shaped
 
@@ -122,7 +122,10 @@ def _set(raw: Given, setting: str) -> None:
         place = place[key]
     if not isinstance(place, dict):
         raise RecipeError(f"--set {setting}: {'.'.join(keys[:-1])!r} has no keys")
-    place[keys[-1]] = read_yaml(value)
+    try:
+        place[keys[-1]] = read_yaml(value)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {setting}: {value!r} is not YAML: {getattr(error, 'problem', error)}") from None
 
 
 def _once(parts: Sequence[Part], lines: Lines) -> None:
@@ -136,21 +139,25 @@ def _once(parts: Sequence[Part], lines: Lines) -> None:
 
 def _link(part: Part, parts: Sequence[Part], lines: Lines) -> Part:
     """Find the parts that a part's names point to; what no part makes must be in the lake, or be a path."""
-    needs, lake = [], []
+    needs: list[str] = []
+    lake: list[str] = []
+    models: list[str] = []
     for (section, key), places in LOOKS.items():
-        if section != part.section or key not in part.given:
+        if section != part.section or under(part.given, key) is None:
             continue
-        for name in listed(part.given[key]):
+        at = (part.section, part.name, *key.split("."))
+        for name in listed(under(part.given, key)):
             found = [p for p in parts if p.section in places and name in (p.name, p.dataset) and p.id != part.id]
             if len(found) > 1:
-                raise RecipeError(
-                    f"{lines.where(part.section, part.name, key)}{name!r} is ambiguous: {', '.join(p.id for p in found)}; write one as section.name"
-                )
+                raise RecipeError(f"{lines.where(*at)}{name!r} is ambiguous: {', '.join(p.id for p in found)}; write one as section.name")
             exact = [p for p in parts if p.id == name]
             needs += [p.id for p in (exact or found)]
             if not exact and not found:
                 lake.append(str(name))
-    return replace(part, needs=tuple(dict.fromkeys(needs)), lake_needs=tuple(lake))
+    for name in [str(stage.bound.knobs[knob]) for stage in part.stages for knob in stage.models]:
+        made = [p.id for p in parts if p.section == "quality" and name in (p.name, p.id)]
+        needs, models = needs + made, models if made else [*models, name]
+    return replace(part, needs=tuple(dict.fromkeys(needs)), lake_needs=tuple(lake), lake_models=tuple(dict.fromkeys(models)))
 
 
 def _ordered(parts: Sequence[Part], lines: Lines) -> Iterator[Part]:

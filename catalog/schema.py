@@ -13,7 +13,7 @@ import pyarrow as pa
 from catalog.ids import derive, digest, doc_id, origin_hash
 
 __all__ = [
-    "BYTES_A_TOKEN", "CHAT", "DOCUMENT", "GEN", "MEDIA", "MESSAGES", "PAIR", "SHAPES", "SOURCE", "SPAN", "VERDICT",
+    "BYTES_A_TOKEN", "CHAT", "DOCUMENT", "GEN", "JUDGEMENT", "MEDIA", "MESSAGES", "PAIR", "SHAPES", "SOURCE", "SPAN", "VERDICT",
     "derive", "digest", "doc_id", "hash_bytes", "hash_column", "hash_text", "mix64", "origin_hash", "text_bytes",
 ]  # fmt: skip
 
@@ -107,7 +107,9 @@ PAIR = pa.schema(
         pa.field("scores", pa.struct([("chosen", pa.float64()), ("rejected", pa.float64())])),
     ]
 )
-SHAPES: dict[str, pa.Schema] = {"document": DOCUMENT, "chat": CHAT, "pair": PAIR}
+JUDGEMENT = pa.schema([*DOCUMENT, pa.field("score", pa.float64()), pa.field("answer", pa.string())])
+"""A document's text as far as a judge read it: the score that the judge gave, and what it wrote where it wrote something."""
+SHAPES: dict[str, pa.Schema] = {"document": DOCUMENT, "chat": CHAT, "pair": PAIR, "judgement": JUDGEMENT}
 
 VERDICT = pa.schema(
     [

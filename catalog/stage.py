@@ -14,10 +14,10 @@ import ast
 import importlib
 import importlib.util
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from catalog.errors import RecipeError, near
 from catalog.written import size
@@ -31,17 +31,26 @@ if TYPE_CHECKING:  # the front door checks recipes with this module: nothing hea
 HOUSE = Path(__file__).resolve().parent.parent
 ROOMS = ("headrace", "catalog", "ingest", "curate", "synth", "mixer", "trainer")
 F = TypeVar("F", bound=Callable[..., Any])
+ModelName: TypeAlias = str
+"""A knob of this type names a model: a part of `quality:`, a model of the lake, or a path. The function is given its path."""
+File: TypeAlias = str
+Files: TypeAlias = Mapping[str, str]
+"""A knob of this type names a file, or files by name: `PATH`, which a recipe writes from its own folder on, or `PACKAGE:PATH` inside an installed package."""
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a function says of itself: the columns it reads, those it adds, its family, its version."""
+    """What a function says of itself: the columns it reads, those it adds, its family, its version.
+
+    `reads_of` is a knob, a mapping whose values are columns that it reads too, such as `quality.score`.
+    """
 
     reads: tuple[str, ...]
     adds: "dict[str, pa.DataType]"
     version: int
     family: str | None
     splitter: str | None
+    reads_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,12 +71,13 @@ def declares(
     version: int,
     family: str | None = None,
     splitter: str | None = None,
+    reads_of: str | None = None,
 ) -> Callable[[F], F]:
     """Attach a Declaration to a stage. `family` defaults to the module's last name; `splitter` when it uses words()."""
 
     def attach(function: F) -> F:
         name = family or function.__module__.rpartition(".")[2]
-        function.declares = Declaration(reads, adds, version, name, splitter)  # type: ignore[attr-defined]
+        function.declares = Declaration(reads, adds, version, name, splitter, reads_of)  # type: ignore[attr-defined]
         return function
 
     return attach
@@ -84,6 +94,7 @@ def source(*, version: int) -> Callable[[F], F]:
 
 
 _split: dict[str, tuple[Any, Any]] = {}
+_wider: list[tuple[Any, Any]] = []
 
 
 def words(batch: "pl.DataFrame") -> "Words":
@@ -91,7 +102,7 @@ def words(batch: "pl.DataFrame") -> "Words":
     from catalog.schema import text_bytes
     from catalog.split import split_words
 
-    found: Words = _once("words", batch, lambda: split_words(*text_bytes(batch["text"])))
+    found: Words = once("words", batch, lambda: split_words(*text_bytes(batch["text"])))
     return found
 
 
@@ -100,12 +111,22 @@ def lines(batch: "pl.DataFrame") -> "Lines":
     from catalog.schema import text_bytes
     from catalog.split import split_lines
 
-    found: Lines = _once("lines", batch, lambda: split_lines(*text_bytes(batch["text"])))
+    found: Lines = once("lines", batch, lambda: split_lines(*text_bytes(batch["text"])))
     return found
 
 
-def _once(kind: str, batch: "pl.DataFrame", split: Callable[[], Any]) -> Any:
-    """One slot a kind: stages run one after the other over one batch, so more would only hold memory."""
+def widened(wide: "pl.DataFrame", batch: "pl.DataFrame") -> "pl.DataFrame":
+    """Return `wide`, which is a batch with more columns beside its own, having noted that what is made of the one serves for the other."""
+    _wider[:] = [(wide, batch)]
+    return wide
+
+
+def once(kind: str, batch: "pl.DataFrame", split: Callable[[], Any]) -> Any:
+    """Return what `split` makes of a batch, made once for all the stages that see this very batch and ask for the same kind.
+
+    One slot a kind: stages run one after the other over one batch, so more would only hold memory.
+    """
+    batch = next((narrow for wide, narrow in _wider if wide is batch), batch)
     held = _split.get(kind)
     if held is None or held[0] is not batch:
         held = _split[kind] = (batch, split())
@@ -222,7 +243,43 @@ def _names(room: str) -> list[str]:
     return names
 
 
-PLAIN: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+PLAIN: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,), "None": (type(None),)}
+HOLDING: dict[str, tuple[type, ...]] = {
+    "Sequence": (list, tuple), "list": (list, tuple), "tuple": (list, tuple), "Mapping": (dict,), "dict": (dict,), "Files": (dict,), "File": (str,),
+    "ModelName": (str,),
+}  # fmt: skip
+SAID = {"Sequence": "a list", "list": "a list", "tuple": "a list", "Mapping": "a mapping", "dict": "a mapping", "Files": "a mapping of files",
+        "File": "a file", "ModelName": "a model's name"}  # fmt: skip
+"""What a knob may hold, by its annotation, and how that is said. Other annotations are not looked into: the function checks for itself."""
+
+
+def _kinds(annotation: str) -> list[str]:
+    """The alternatives of an annotation: `int | None` are two; what stands inside brackets is not parted."""
+    kinds, depth = [""], 0
+    for char in annotation:
+        depth += (char == "[") - (char == "]")
+        if char == "|" and not depth:
+            kinds.append("")
+        else:
+            kinds[-1] += char
+    return [kind.strip() for kind in kinds]
+
+
+def _fits(value: Any, kind: str) -> bool:
+    """Say whether a value is of a kind; a kind that is not known is fitted by everything."""
+    head, _, inside = kind.partition("[")
+    if head in PLAIN:
+        return isinstance(value, PLAIN[head]) and (head == "bool" or not isinstance(value, bool))
+    if head not in HOLDING:
+        return True
+    item = inside.removesuffix("]")
+    return isinstance(value, HOLDING[head]) and (head != "Sequence" or item not in PLAIN or all(_fits(one, item) for one in value))
+
+
+def _said(kind: str) -> str:
+    head, _, inside = kind.partition("[")
+    item = inside.removesuffix("]")
+    return SAID.get(head, kind) + (f" of {item}" if head == "Sequence" and item in PLAIN else "")
 
 
 def bind(target: Target, knobs: dict[str, Any], where: str, *, given: tuple[str, ...] = ()) -> Bound:
@@ -235,13 +292,11 @@ def bind(target: Target, knobs: dict[str, Any], where: str, *, given: tuple[str,
         name = str(name)
         if name not in known:
             raise RecipeError(f"{where}{target.path} has no knob {name!r}{near(name, known)}")
-        allowed = [kind.strip() for kind in target.types[name].split("|")]
-        if all(kind in PLAIN or kind == "None" for kind in allowed):
-            types = tuple(t for kind in allowed for t in PLAIN.get(kind, (type(None),)))
-            if isinstance(value, str) and int in types and str not in types and (counted := _count(value)) is not None:
-                knobs = {**knobs, name: counted}
-            elif not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-                raise RecipeError(f"{where}{name}: {value!r} is not {' or '.join(allowed)}")
+        allowed = _kinds(target.types[name])
+        if isinstance(value, str) and "int" in allowed and "str" not in allowed and (counted := _count(value)) is not None:
+            knobs = {**knobs, name: counted}
+        elif not any(_fits(value, kind) for kind in allowed):
+            raise RecipeError(f"{where}{name}: {value!r} is not {' or '.join(map(_said, allowed))}")
         if isinstance(value, float) and not math.isfinite(value):
             raise RecipeError(f"{where}{name}: {value!r} is not a finite number")
     missing = [name for name in target.required if name not in knobs and name not in given]

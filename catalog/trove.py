@@ -1,4 +1,4 @@
-"""The one door to datatrove: one of its blocks as our stage, one of our stages inside its pipelines.
+"""The one door to datatrove: one of its blocks or a chain of them as our stage, one of our stages inside its pipelines.
 
 stages:
   - trove.block: {path: "datatrove.pipeline.filters:RegexFilter", options: {regex_exp: "(?i)lorem ipsum"}}
@@ -39,15 +39,39 @@ def block(batch: pl.DataFrame, *, path: str, options: dict[str, Any] | None = No
     `path` is `package.module:Class`, `options` its arguments. The block sees text, id and metadata (url, host, domain, dump,
     date, license, title). It runs in this process and must not need a network: a block that fetches a model fails here.
     """
-    work = _made(path, json.dumps(options or {}, sort_keys=True))
+    return _through(batch, [(path, options or {})], f"trove.block: {path}")
+
+
+@declares(reads=READS, adds=ADDS, version=1, family="trove")
+def pipeline(batch: pl.DataFrame, *, blocks: list[dict[str, Any]]) -> pl.DataFrame:
+    """Return the family `trove`: what a chain of datatrove's blocks says of each document, as one of its own pipelines would.
+
+    Columns as of `trove.block`. `blocks` is a list of {path: "package.module:Class", options: {...}}, in order: each sees what the one
+    before let through, with that one's edits, and `reason` is of the first that dropped the document. Its filters for English
+    want spaCy, which is not among this house's packages: `pip install spacy`.
+    """
+    for one in blocks:
+        if not isinstance(one, dict) or not isinstance(one.get("path"), str) or set(one) - {"path", "options"}:
+            raise RecipeError(f"trove.pipeline: {one!r} is no block; write {{path: 'package.module:Class', options: {{...}}}}")
+    return _through(batch, [(one["path"], one.get("options") or {}) for one in blocks], "trove.pipeline: " + ", ".join(one["path"] for one in blocks))
+
+
+def _through(batch: pl.DataFrame, blocks: list[tuple[str, dict[str, Any]]], name: str) -> pl.DataFrame:
+    """Lead documents through blocks and say what became of each."""
     documents = [_document(row) for row in batch.iter_rows(named=True)]
     given = [(document.text, dict(document.metadata)) for document in documents]
     places = {id(document): place for place, document in enumerate(documents)}
     kept = [False] * len(documents)
-    for document in work.run(iter(documents), 0, 1):
-        if id(document) not in places:
-            raise RecipeError(f"trove.block: {path} makes new documents; a stage says something of each document that it is given")
-        kept[places[id(document)]] = True
+    left: Iterable[Document] = iter(documents)
+    for path, options in blocks:
+        left = _made(path, json.dumps(options, sort_keys=True)).run(left, 0, 1)
+    try:
+        for document in left:
+            if id(document) not in places:
+                raise RecipeError(f"{name} makes new documents; a stage says something of each document that it is given")
+            kept[places[id(document)]] = True
+    except ImportError as error:                             # some ask for their libraries at the first document
+        raise RecipeError(f"{name}: {error}") from None
     told = [_told(document, *before) for document, before in zip(documents, given, strict=True)]
     reasons = [None if keep else reason for keep, (reason, _) in zip(kept, told, strict=True)]
     columns = {"kept": kept, "reason": reasons, "metadata": [text for _, text in told]}

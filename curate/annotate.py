@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pyarrow as pa
 
+from catalog import spans
 from catalog.dialects import said
 from catalog.errors import HeadraceError, RecipeError, WorkError, near
 from catalog.files import Annotation, DataFile, address, footer, known, read, write_annotation
-from catalog.parts import Stage
 from catalog.predicates import columns, parse, typed
 from catalog.spark import map_files
-from catalog.stage import Declaration, load
+from catalog.stage import Declaration, load, widened
+from catalog.staged import Stage
 from catalog.tasks import Task, Workers
 from curate.corpus import as_file, batches, beside, shelf, to_dict
 
@@ -89,20 +90,22 @@ def plan(file: DataFile, stages: Sequence[Stage], folder: str, there: dict[str, 
     own, steps = {name for name, _ in file.columns}, []
     for stage in stages:
         told = declared(stage)
-        reads = [*told.reads, *(columns(parse(stage.where, f"{stage.name}: where: ")) if stage.where else ())]
+        named = stage.bound.knobs[told.reads_of].values() if told.reads_of else ()
+        reads = [*told.reads, *named, *stage.after, *(columns(parse(stage.where, f"{stage.name}: where: ")) if stage.where else ())]
         families = sorted({name.partition(".")[0] for name in reads} - own)
         for family in families:
             if family not in addresses:
                 raise RecipeError(f"{stage.name} reads {family!r}, which no stage before it writes{near(family, [*addresses, *own])}")
-        knobs = {**stage.bound.knobs, **({"where": stage.where} if stage.where else {})}
+        asked = {name: given for name, given in (("where", stage.where), ("after", stage.after)) if given}
+        knobs = {**stage.bound.knobs, **dict(stage.stands), **asked}
         inputs = [*(addresses[family] for family in families), *filter(None, [stage.again])]
         at = address(file.id, stage.bound.path, knobs, told.version, told.splitter, inputs)
         addresses[stage.family] = at
         out = beside(file, folder, stage.family, at, there)
         types = [[name, str(kind)] for name, kind in told.adds.items()]
         steps.append(
-            {"name": stage.name, "path": stage.bound.path, "knobs": stage.bound.knobs, "where": stage.where, "family": stage.family,
-             "reads": reads, "address": at, "out": out, "columns": types}
+            {"name": stage.name, "path": stage.bound.path, "knobs": stage.bound.knobs, "where": stage.where, "after": list(stage.after),
+             "family": stage.family, "reads": reads, "address": at, "out": out, "columns": types}
         )  # fmt: skip
     return steps
 
@@ -112,6 +115,9 @@ def declared(stage: Stage) -> Declaration:
     found = getattr(load(stage.bound.path), "declares", None)
     if not isinstance(found, Declaration) or not found.adds:
         raise RecipeError(f"{stage.name}: {stage.bound.path} declares no columns; give it @declares(adds=...) from catalog.stage")
+    placed = [name for name, kind in found.adds.items() if pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)]
+    if stage.after and placed:
+        raise RecipeError(f"{stage.name}: after: it writes spans ({placed[0]}), which are places in the text as ingested; leave after: out")
     return found
 
 
@@ -206,11 +212,20 @@ def annotate(task: Task) -> dict[str, Any]:
 
 
 def _work(batch: pl.DataFrame, steps: Sequence[Step], start: int) -> None:
-    """Run the stages in order. Those that read another's family get a batch that holds it; the rest share this very one."""
+    """Run the stages in order. Those that read another's family get a batch that holds it; the rest share this very one.
+
+    Those that come `after:` cuts get the text that these leave, split once for all of them.
+    """
     made: dict[str, pa.Table] = {}
+    rests: dict[tuple[str, ...], pl.DataFrame] = {}
     for step in steps:
         wanted = [name for name in made if name in {read.partition(".")[0] for read in step.given["reads"]}]
-        seen = batch.with_columns(pl.from_arrow(made[name]).to_struct(name) for name in wanted) if wanted else batch  # type: ignore[union-attr]
+        columns = [pl.from_arrow(made[name]).to_struct(name) for name in wanted]  # type: ignore[union-attr]
+        seen = widened(batch.with_columns(columns), batch) if wanted else batch
+        if cuts := tuple(step.given["after"]):
+            if cuts not in rests or not set(wanted) <= set(rests[cuts].columns):
+                rests[cuts] = seen.with_columns(text=spans.apply(seen, {"cut": cuts}))
+            seen = rests[cuts]
         made[step.family] = step.work(seen, start)
 
 

@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 from catalog.split import ALPHA, DIGIT, KIND, PUNCT, SPACE, TERMINAL, WHITE, Bytes, Offsets, Table, Words, characters, decode, line_end, stripped, word_end
 from curate.repetition import longest_of
+from curate.text.phrases import find, tables
 
 LONG_WORD, FEW_WORDS, LOREM, JAVASCRIPT, CURLY, POLICY, KEPT = range(7)
 """What becomes of a line, apart from the rule of its last sign: the first rule that meets it; the last is no rule."""
@@ -26,10 +27,7 @@ PHRASES = {  # each with its rarest letter, by which it is looked for
     "use of cookies": (POLICY, 10),
     "use cookies": (POLICY, 7),
 }
-LETTERS = np.array([list(phrase.encode().ljust(16, b"\0")) for phrase in PHRASES], np.uint8)
-LENGTHS = np.array([len(phrase) for phrase in PHRASES])
-OUTCOMES = np.array([outcome for outcome, _ in PHRASES.values()])
-ANCHORS = np.array([anchor for _, anchor in PHRASES.values()])
+LETTERS, LENGTHS, OUTCOMES, ANCHORS, BEGUN = tables(PHRASES)
 MARK_LENGTHS = np.array([6, 17])
 MARKS = np.array([list(mark.ljust(17, b"\0")) for mark in (b"[edit]", b"[citation needed]")], np.uint8)
 
@@ -81,9 +79,9 @@ def _judge(
             if bracket:
                 lead = char + _length(data, at, start)
                 size, marked = _uncite(data, start, end, rest, line, spans, made, lead, table)
-                ended, found = _ends_well(rest, line, line + size), _find(rest, line, line + size)
+                ended, found = _ends_well(rest, line, line + size), find(rest, line, line + size, LETTERS, LENGTHS, OUTCOMES, ANCHORS, BEGUN)
             else:
-                ended, found = _ends_well(data, start, end), _find(data, start, end)
+                ended, found = _ends_well(data, start, end), find(data, start, end, LETTERS, LENGTHS, OUTCOMES, ANCHORS, BEGUN)
             outcome, sentences = _outcome(n_words, widest, curly, found, max_word, min_words), 0
             if outcome == KEPT and bracket:
                 sentences = _sentences_in(rest, line, line + size, table)
@@ -212,24 +210,6 @@ def _ends_well(data: Bytes, start: int, end: int) -> bool:
     if last == 0x2E:
         return not (end - start >= 3 and data[end - 2] == 0x2E and data[end - 3] == 0x2E)
     return bool(last == 0x3F or last == 0x21 or last == 0x22 or last == 0x27)
-
-
-@numba.njit(cache=True, nogil=True)
-def _find(data: Bytes, start: int, end: int) -> int:
-    """Return which PHRASES a line has, in any case: a bit for each outcome."""
-    found = 0
-    for i in range(start, end):
-        low = data[i] | 0x20
-        if low == 0x6D or low == 0x6A or low == 0x76 or low == 0x6B:  # m, j, v, k: the anchors
-            for p in range(LENGTHS.size):
-                at = i - ANCHORS[p]
-                if LETTERS[p, ANCHORS[p]] == low and at >= start and at + LENGTHS[p] <= end:
-                    same = True
-                    for j in range(LENGTHS[p]):
-                        byte = data[at + j]
-                        same &= LETTERS[p, j] == (byte | 0x20 if 0x41 <= byte <= 0x5A else byte)
-                    found |= same << OUTCOMES[p]
-    return found
 
 
 @numba.njit(cache=True, nogil=True)

@@ -4,10 +4,11 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from catalog.split import BLANK, ENDED, SPLITTER, Lines, Words, split_lines, split_words
+from catalog.split import BLANK, ENDED, Lines, Words, split_lines, split_words
 from catalog.stage import declares, lines, words
 from curate.c4_lines import kept_text
 from curate.repetition import repeated_lines
+from curate.text.joined import JOINED, joined, spoken
 
 SHORT = 30  # characters
 
@@ -15,7 +16,7 @@ RATIOS = ("line_punct_ratio", "short_line_ratio", "char_dup_ratio", "newline_rat
 ADDS = {"lines": pa.int64()} | {name: pa.float64() for name in RATIOS}
 
 
-@declares(reads=("text",), adds=ADDS, version=1, splitter=SPLITTER)
+@declares(reads=("text",), adds=ADDS, version=1, splitter=JOINED)
 def signals(batch: pl.DataFrame, *, short_line: int = SHORT) -> pl.DataFrame:
     """Return the family `fineweb`: what FineWeb's quality filter measures, one row a document.
 
@@ -23,12 +24,12 @@ def signals(batch: pl.DataFrame, *, short_line: int = SHORT) -> pl.DataFrame:
     line_punct_ratio  share of these lines whose last character ends a sentence (no white space may follow it)
     short_line_ratio  share of these lines with at most `short_line` characters
     char_dup_ratio    characters of those that stood before, per character of the text without its newlines
-    newline_ratio     newlines per word (symbols are words too); null without words
+    newline_ratio     newlines per word (symbols are words too; letters of scripts without spaces joined as in `gopher`); null without words
     """
-    return _measure(lines(batch), words(batch), short_line)
+    return _measure(lines(batch), spoken(batch), short_line)
 
 
-@declares(reads=("text",), adds=ADDS, version=1, family="fineweb_after_c4", splitter=SPLITTER)
+@declares(reads=("text",), adds=ADDS, version=1, family="fineweb_after_c4", splitter=JOINED)
 def after_c4(batch: pl.DataFrame, *, short_line: int = SHORT, max_word: int = 1000, min_words: int = 3) -> pl.DataFrame:
     """Return the family `fineweb_after_c4`: `fineweb.signals` of what C4's rules for lines leave of a text.
 
@@ -36,7 +37,7 @@ def after_c4(batch: pl.DataFrame, *, short_line: int = SHORT, max_word: int = 10
     its rules); on whole pages one decision in seven is another. `max_word` and `min_words` are those of `c4.signals`.
     """
     rest = kept_text(words(batch), max_word, min_words)
-    return _measure(split_lines(*rest), split_words(*rest), short_line)
+    return _measure(split_lines(*rest), joined(split_words(*rest)), short_line)
 
 
 def _measure(split: Lines, found: Words, short_line: int) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Gopher's rules for quality and repetition, as numbers (Rae et al. 2021, tables A1 and section A.1.1)."""
+"""Gopher's rules for quality and repetition, as numbers (Rae et al. 2021, appendix A.1 and table A1)."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from catalog.errors import RecipeError
 from catalog.schema import hash_text
-from catalog.split import ALPHA, ELLIPSIS, HASH, SPLITTER, SYMBOL, Bytes, Hashes, Lines, Offsets, Table, Words, characters, decode, line_end, stripped
+from catalog.split import ALPHA, ELLIPSIS, HASH, SYMBOL, Bytes, Hashes, Lines, Offsets, Table, Words, characters, decode, line_end, stripped
 from catalog.stage import declares, lines, words
 from curate.repetition import REPEATED, TOP, Counts, paragraphs, repeated_lines, repeated_runs
+from curate.text.joined import JOINED, spoken
 
 ENGLISH = ("the", "be", "to", "of", "and", "that", "have", "with")
 BULLETS = (0x2022, 0x2D)  # • and -
@@ -28,7 +29,7 @@ ADDS = {name: pa.int64() for name in COUNTS} | {name: pa.float64() for name in R
 Ratios = npt.NDArray[np.float64]
 
 
-@declares(reads=("text",), adds=ADDS, version=1, splitter=SPLITTER)
+@declares(reads=("text",), adds=ADDS, version=1, splitter=JOINED)
 def signals(batch: pl.DataFrame, *, stop_words: Sequence[str] = ENGLISH) -> pl.DataFrame:
     """Return the family `gopher`: what Gopher's rules for quality and repetition measure, one row a document.
 
@@ -44,23 +45,26 @@ def signals(batch: pl.DataFrame, *, stop_words: Sequence[str] = ENGLISH) -> pl.D
     top_2gram .. top_4gram     characters of the commonest run of so many words, all its places (which may overlap, and pass 1)
     dup_5gram .. dup_10gram    characters of runs of so many words that stood before
 
-    Characters are shares of n_chars. Ratios are null where there is nothing to share: in an empty text,
-    mean_word_length without words, a top_ngram of a text with fewer than n words (a dup_ngram is then 0).
-    `stop_words` are compared as they are written, at most 64 of them. Counting is datatrove's, see docs/signals.md.
+    Characters are shares of n_chars. Ratios are null where there is nothing to share: in an empty text, mean_word_length without
+    words, a top_ngram of a text with fewer than n words (a dup_ngram is then 0). Letters of scripts without spaces are joined to
+    pieces as long as words (curate.text.joined), but `stop_words` are looked for among the single letters. They are compared as they
+    are written, at most 64 of them. Counting is datatrove's, see docs/signals.md.
     """
     if not 0 < len(stop_words) <= 64:
         raise RecipeError(f"gopher.signals: stop_words holds {len(stop_words)} words; give 1 to 64")
-    split = words(batch)
+    split, letters = spoken(batch), words(batch)
     with np.errstate(divide="ignore", invalid="ignore"):
-        columns = _quality(split, stop_words) | _repetition(split, lines(batch))
+        columns = _quality(split, letters, stop_words) | _repetition(split, lines(batch))
     return pl.DataFrame({name: columns[name] for name in ADDS}, nan_to_null=True)
 
 
-def _quality(split: Words, stop_words: Sequence[str]) -> dict[str, Counts | Ratios]:
+def _quality(split: Words, single: Words, stop_words: Sequence[str]) -> dict[str, Counts | Ratios]:
     stops = np.array([hash_text(word) for word in stop_words], np.uint64)
     lowered = np.array([hash_text(word) for word in {word.lower() for word in stop_words}], np.uint64)
     seen = _count_words(split.documents, split.hashes, split.lowers, split.lengths, split.flags, stops, lowered)
     n_words, chars, letters, distinct, uses = seen.T
+    if single is not split:
+        distinct, uses = _count_words(single.documents, single.hashes, single.lowers, single.lengths, single.flags, stops, lowered).T[3:]
     hashes, ellipses, total, bulleted, trailing = _count_signs(
         split.data, split.texts, split.documents, split.starts, split.ends, split.flags, characters()[0]
     ).T

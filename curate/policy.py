@@ -3,7 +3,7 @@
     drop:
       foreign_language: "domain = 'web' AND language.code <> 'en'"     # the first clause that is true drops the row; its name is the reason
     keep: [source.fetched_at DESC, length(text) DESC]                  # which copy of a cluster stays; doc_id decides last
-    mask: {pii: tag}
+    mask: {pii: tag}                                                   # or pseudonym, or none
     cut: [c4.cuts]
 
 It is checked when it is loaded, and again against the columns and signals that the data has before anything is judged.
@@ -12,33 +12,20 @@ It is checked when it is loaded, and again against the columns and signals that 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from catalog.errors import PolicyError, RecipeError, near
+from catalog.errors import PolicyError, near
 from catalog.files import DataFile, known
 from catalog.ids import digest
 from catalog.predicates import Node, columns, parse, typed
-from catalog.written import Lines, read_yaml
+from curate.clauses import DUPLICATE, Clause, Value, worded, written
+from curate.sheets import Sheet, assembled, read
 
-KEYS = ("drop", "keep", "mask", "cut")
-DUPLICATE = "duplicate"
-"""The reason of a copy that is not the one that stays; no clause may take this name."""
+__all__ = ["DUPLICATE", "Clause", "Order", "Policy", "check", "families", "from_body", "judged", "load", "same_columns"]
 
 ORDERED = ("number", "string", "date", "timestamp", "boolean")
-
-
-@dataclass(frozen=True)
-class Clause:
-    """One reason and the predicate that gives it. `where` is its place in the file, for errors."""
-
-    reason: str
-    text: str
-    node: Node
-    where: str
 
 
 @dataclass(frozen=True)
@@ -60,15 +47,18 @@ class Policy:
     keep: tuple[Order, ...] = ()
     mask: tuple[tuple[str, str], ...] = ()
     cut: tuple[str, ...] = ()
+    params: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def body(self) -> dict[str, Any]:
-        """The policy as plain data, which the catalogue keeps and `from_body` reads."""
+        """The policy as plain data, with nothing left to look up: what the catalogue keeps and `from_body` reads."""
+        cited = {clause.reason: clause.cite for clause in self.drop if clause.cite}
         return {
             "drop": {clause.reason: clause.text for clause in self.drop},
             "keep": [order.text for order in self.keep],
             "mask": dict(self.mask),
             "cut": list(self.cut),
+            **({"cite": cited} if cited else {}),
         }
 
     @property
@@ -82,70 +72,54 @@ class Policy:
         return tuple(dict.fromkeys(path for node in nodes for path in columns(node)))
 
 
-def load(path: str | Path, name: str | None = None) -> Policy:
-    """Return the policy in a YAML file, by default named after it. Raises PolicyError with file and line."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        lines = Lines(text, str(path))
-        given = read_yaml(text)
-    except (UnicodeDecodeError, OSError) as error:
-        raise PolicyError(f"{path}: cannot be read as text in UTF-8: {error}") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise PolicyError(f"{path}:{line}: not YAML: {error.problem or error}") from None
-    except RecipeError as error:  # a key that stands twice
-        raise PolicyError(str(error)) from None
-    return _policy(name or Path(path).stem, {} if given is None else given, lines.where)
+def load(path: str | Path, name: str | None = None, settings: Mapping[str, Any] | None = None) -> Policy:
+    """Return the policy in a YAML file, by default named after it, with those that it extends. Raises PolicyError with file and line.
+
+    `settings` are parameters that the command line gives.
+    """
+    sheet = read(path)
+    drop, params = assembled(sheet, settings or {})
+    keep, mask, cut = (_inherited(sheet, key) for key in ("keep", "mask", "cut"))
+    return Policy(
+        name or Path(path).stem,
+        drop,
+        tuple(_order(text, keep.where("keep", str(i))) for i, text in enumerate(_shaped(keep, "keep", list, "a list of orders, such as [length(text) DESC]"))),
+        tuple((str(k), worded(v, mask.where("mask", str(k)))) for k, v in _shaped(mask, "mask", dict, "a mapping of spans to tag, pseudonym or none").items()),
+        tuple(worded(v, cut.where("cut", str(i))) for i, v in enumerate(_shaped(cut, "cut", list, "a list of spans"))),
+        params,
+    )
 
 
 def from_body(name: str, body: Mapping[str, Any]) -> Policy:
     """Return a policy that the catalogue kept."""
-    return _policy(name, {key: body[key] for key in KEYS if body.get(key)}, lambda *trail: f"policy {name}: ")
-
-
-def _policy(name: str, given: Any, where: Any) -> Policy:
-    if not isinstance(given, dict):
-        raise PolicyError(f"{where()}a policy is a mapping of {', '.join(KEYS)}")
-    for key in given:
-        if key not in KEYS:
-            raise PolicyError(f"{where(str(key))}unknown key {key!r}{near(str(key), KEYS)}")
-    drop = _shaped(given, "drop", dict, where, "a mapping of reasons to predicates")
-    keep = _shaped(given, "keep", list, where, "a list of orders, such as [length(text) DESC]")
-    mask = _shaped(given, "mask", dict, where, "a mapping of spans to tag")
-    cut = _shaped(given, "cut", list, where, "a list of spans")
+    at, cited = f"policy {name}: ", body.get("cite") or {}
+    drop = [clause for clause in written(body.get("drop") or {}, lambda *trail: at, {}) if isinstance(clause, Clause)]
     return Policy(
         name,
-        tuple(_clause(reason, text, where("drop", str(reason))) for reason, text in drop.items()),
-        tuple(_order(text, where("keep", str(i))) for i, text in enumerate(keep)),
-        tuple((str(k), _text(v, where("mask", str(k)))) for k, v in mask.items()),
-        tuple(_text(v, where("cut", str(i))) for i, v in enumerate(cut)),
+        tuple(replace(clause, cite=cited.get(clause.reason, "")) for clause in drop),
+        tuple(_order(text, at) for text in body.get("keep") or []),
+        tuple((str(k), str(v)) for k, v in (body.get("mask") or {}).items()),
+        tuple(map(str, body.get("cut") or [])),
     )
 
 
-def _shaped(given: dict[str, Any], key: str, kind: type, where: Any, what: str) -> Any:
-    value = kind() if given.get(key) is None else given[key]
+def _inherited(sheet: Sheet, key: str) -> Sheet:
+    """The sheet whose `keep:`, `mask:` or `cut:` counts: its own where it has one, else that of the first parent that has."""
+    if key in sheet.given:
+        return sheet
+    found = (_inherited(parent.sheet, key) for parent in sheet.parents)
+    return next((one for one in found if key in one.given), sheet)
+
+
+def _shaped(sheet: Sheet, key: str, kind: type, what: str) -> Any:
+    value = kind() if sheet.given.get(key) is None else sheet.given[key]
     if not isinstance(value, kind):
-        raise PolicyError(f"{where(key)}{key}: is {what}")
+        raise PolicyError(f"{sheet.where(key)}{key}: is {what}")
     return value
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise PolicyError(f"{where}{value!r} is not text; put it in quotes")
-    return value
-
-
-def _clause(reason: Any, text: Any, where: str) -> Clause:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", str(reason)):
-        raise PolicyError(f"{where}{reason!r} is no reason's name; use small letters, digits and _")
-    if reason == DUPLICATE:
-        raise PolicyError(f"{where}{DUPLICATE!r} is what copies are dropped for; give the clause another name")
-    at = f"{where}{reason}: "
-    return Clause(str(reason), _text(text, at), parse(_text(text, at), at), at)
 
 
 def _order(text: Any, where: str) -> Order:
-    found = re.fullmatch(r"(.*?)(?:\s+(asc|desc))?\s*", _text(text, where), re.IGNORECASE | re.DOTALL)
+    found = re.fullmatch(r"(.*?)(?:\s+(asc|desc))?\s*", worded(text, where), re.IGNORECASE | re.DOTALL)
     assert found is not None
     return Order(text, parse(found[1], f"{where}keep: "), (found[2] or "").lower() == "desc", f"{where}keep: ")
 
@@ -160,13 +134,18 @@ def check(policy: Policy, names: Mapping[str, str]) -> Policy:
             lists = {name for name, kind in names.items() if kind.startswith(("list<", "large_list<")) and "start" in kind}
             if path not in lists:
                 raise PolicyError(f"policy {policy.name}: {key}: no spans {span!r}{near(path, lists)}")
+    from catalog.spans import MASKS  # as in `judged`: its kernels are not for loading a policy
+
     for name, how in policy.mask:
-        if how != "tag":
-            raise PolicyError(f"policy {policy.name}: mask: {name}: {how!r}; a mask is tag")
+        if how not in MASKS:
+            raise PolicyError(f"policy {policy.name}: mask: {name}: {how!r}; a mask is {', '.join(MASKS[:-1])} or {MASKS[-1]}")
     return replace(policy, drop=drop, keep=keep)
 
 
 def _boolean(clause: Clause, names: Mapping[str, str]) -> Node:
+    for condition in clause.conditions:
+        if typed(condition.node, names, condition.where).kind != "boolean":
+            raise PolicyError(f"{condition.where}{condition.text!r} is not true or false")
     node = typed(clause.node, names, clause.where)
     if node.kind != "boolean":
         raise PolicyError(f"{clause.where}{clause.text!r} is a {node.kind}, not true or false")
@@ -195,9 +174,15 @@ def judged(file: DataFile) -> dict[str, str]:
 
 
 def same_columns(files: Sequence[DataFile]) -> dict[str, str]:
-    """Return the names that all files have: a policy judges a dataset by one schema."""
+    """Return the columns that all files have and the signals that any has: a policy judges a dataset by one schema.
+
+    Where a file lacks a signal it is NULL, and judging refuses a clause that meets such a document.
+    """
     names = judged(files[0]) if files else {}
-    for file in files[1:]:
+    signals: dict[str, str] = {}
+    for file in files:
         other = judged(file)
         names = {name: kind for name, kind in names.items() if name in other}
-    return names
+        families = {annotation.family for annotation in file.annotations}
+        signals = {**{name: kind for name, kind in other.items() if name.partition(".")[0] in families}, **signals}
+    return {**signals, **names}

@@ -8,7 +8,7 @@ written, once. Nothing here scores a text.
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from catalog.dialects import expression, said
 from catalog.errors import PolicyError
 from catalog.files import Annotation, DataFile, address, footer, known, write_annotation
 from catalog.ids import digest
-from catalog.predicates import Node, columns, parse, typed
+from catalog.predicates import columns, kind_of, parse, typed
 from catalog.schema import BYTES_A_TOKEN, FACTS, VERDICT
 from catalog.tasks import Task, Workers
 from curate.components import FILE
@@ -32,6 +32,7 @@ VERSION = 1
 STAGE = "verdicts.judge"
 CARRIED = ("domain", "dump", "host", "license")
 NO_FACTS = pl.Struct({fact.name: pl.Int32 if fact.name == "position" else pl.String for fact in FACTS})
+NULLS: dict[str, Any] = {"number": pl.Float64, "string": pl.String, "boolean": pl.Boolean, "date": pl.Date, "timestamp": pl.Datetime("us"), "nested": pl.Null}
 SMALL = 500_000
 """Rows below which verdicts are judged in this process: less work than starting others."""
 
@@ -83,7 +84,9 @@ def judge(
 
 
 def _read(policy: Policy | None, file: DataFile) -> list[Annotation]:
-    return [file.annotation(family) for family in families(policy, file)] if policy else []
+    """The families that a verdict is made of: those that the policy reads, and the language, which every verdict carries."""
+    named = {*(families(policy, file) if policy else ()), "language"}
+    return [annotation for annotation in file.annotations if annotation.family in named]
 
 
 def _counted(annotations: dict[str, Annotation], paths: Sequence[str], policy: Policy | None) -> Judged:
@@ -98,8 +101,9 @@ def _counted(annotations: dict[str, Annotation], paths: Sequence[str], policy: P
 def _write(corpus: Corpus, policy: Policy | None, family: str, paths: Sequence[str]) -> None:
     """Both passes. Nothing is named before every predicate has been evaluated on every file."""
     body = None if policy is None else {"name": policy.name, **policy.body}
+    kinds = {path: kind for path, kind in same_columns(corpus.files).items() if policy and path in policy.reads}
     tasks: list[Task] = [
-        {"name": file.path, "bytes": file.bytes, "file": to_dict(file), "number": number, "policy": body, "family": family,
+        {"name": file.path, "bytes": file.bytes, "file": to_dict(file), "number": number, "policy": body, "kinds": kinds, "family": family,
          "out": path, "judged": corpus.scratch(f"judged-{number:06d}.parquet"), "copies": corpus.scratch(f"copies-{number:06d}.parquet")}
         for number, (file, path) in enumerate(zip(corpus.files, paths, strict=True))
     ]  # fmt: skip
@@ -113,14 +117,20 @@ def _write(corpus: Corpus, policy: Policy | None, family: str, paths: Sequence[s
     corpus.map("curate.verdicts:settle", [{**task, "losers": losers} for task in tasks])
 
 
-def refuse_unscored(policy: Policy, found: Sequence[dict[str, Any]]) -> None:
-    """A clause that meets a document whose score a `where:` left out cannot judge it: null would quietly keep it."""
+def refuse_unscored(policy: Policy, found: Sequence[dict[str, Any]], of: str = "documents") -> None:
+    """A clause that meets a document whose score was left out cannot judge it: null would quietly keep it. `of` says what is counted."""
     for clause in policy.drop:
         met = [(told["family"], told["where"], told["rows"]) for result in found for told in result["unscored"] if told["reason"] == clause.reason]
         if met:
-            rows = sum(count for _, _, count in met)
+            family, where, _ = met[0]
+            text = f"{clause.where}{clause.text!r} meets {sum(count for _, _, count in met)} {of}"
+            if not where:
+                raise PolicyError(
+                    f"{text} in files that were never given {family!r}; name its stage under stages: for all that the part is from and score them "
+                    f"with `headrace run RECIPE --only curate`, or ask in the clause for what has it"
+                )
             raise PolicyError(
-                f"{clause.where}{clause.text!r} meets {rows} documents that {met[0][0]} did not score (where: {met[0][1]}); widen or drop that "
+                f"{text} that {family} did not score (where: {where}); widen or drop that "
                 f"where: in the recipe and score them with `headrace run RECIPE --only curate`, or ask for the same in the clause"
             )
 
@@ -136,7 +146,7 @@ def losing(copies: pl.DataFrame, policy: Policy) -> pl.Series:
 def evaluate(task: Task) -> dict[str, Any]:
     """First pass over one file: each row's reason, if a clause gives one, and the passing rows that have copies."""
     file = as_file(task["file"])
-    judge = Bench(file, task["policy"])
+    judge = Bench(file, task["policy"], task["kinds"])
     judged, copies, start = [], [], task["number"] * FILE
     for batch in judge.batches():
         told = judge.verdict(batch)
@@ -170,37 +180,88 @@ def _schema() -> dict[str, Any]:
     return {"reason": pl.String, **dict.fromkeys(("domain", "dump", "host", "language", "license"), pl.String), "bytes": pl.Int64, "tokens": pl.Int64}
 
 
-class Bench:
-    """A policy at work on one file: its predicates as expressions, and the columns that they and a verdict need."""
+@dataclass(frozen=True)
+class Gap:
+    """Rows that a family does not score: those where `where` is not true, or all ('') of what was never given to its stage.
 
-    def __init__(self, file: DataFile, body: dict[str, Any] | None) -> None:
-        self.file, names = file, judged(file)
+    `files` names the data files that this is so of, where rows of a sample say which file they are from; None: all rows at hand.
+    """
+
+    family: str
+    where: str
+    files: frozenset[str] | None = None
+
+
+def gaps(files: Sequence[DataFile], wanted: Iterable[str]) -> tuple[Gap, ...]:
+    """Return what the `wanted` families leave out of data files, for judging a sample of them. Reads one footer a family and run."""
+    found: dict[tuple[str, str], set[str]] = {}
+    told: dict[tuple[str, str], str] = {}
+    for file in files:
+        beside = {annotation.family: annotation.path for annotation in file.annotations}
+        for family in wanted:
+            path = beside.get(family)
+            if path is None:
+                found.setdefault((family, ""), set()).add(file.id)
+                continue
+            run = (family, os.path.dirname(path))
+            if run not in told:
+                told[run] = footer(os.path.join(file.root, path)).get("where", "")
+            if told[run]:
+                found.setdefault((family, told[run]), set()).add(file.id)
+    return tuple(Gap(family, where, frozenset(ids)) for (family, where), ids in found.items())
+
+
+class Bench:
+    """A policy at work on one file: its predicates as expressions, and the columns that they and a verdict need.
+
+    `kinds` are the Arrow types of what it reads, for files that lack some of it; `gaps` what the file's own footers do not say.
+    """
+
+    def __init__(self, file: DataFile, body: dict[str, Any] | None, kinds: Mapping[str, str] | None = None, gaps: Sequence[Gap] | None = None) -> None:
+        self.file, own = file, judged(file)
+        self.absent = {path: kind for path, kind in (kinds or {}).items() if path not in own}
+        self.names = names = {**own, **self.absent}
         given = from_body(body["name"], body) if body else Policy("")
         self.policy = check(given, names)
         self.clauses = [(clause, expression(clause.node).fill_null(False)) for clause in self.policy.drop]
         self.has_copies = body is not None and "dup" in names
         self.before = next((a.family for a in file.annotations if a.family.startswith("verdict") and dict(a.columns).get("bytes")), None)
-        self.gaps = dict(self._gaps(names)) if body else {}
-        self.left_out: Counter[tuple[str, str]] = Counter()
+        met = tuple(self._gaps()) if gaps is None else gaps
+        self.gaps = [(gap, typed(parse(gap.where), names) if gap.where else None) for gap in met] if body else []
+        self.left_out: Counter[tuple[str, Gap]] = Counter()
 
-    def _gaps(self, names: dict[str, str]) -> Iterable[tuple[str, tuple[str, Node, tuple[str, ...]]]]:
-        """Yield the families that a `where:` scored in part, with that predicate, and what it reads."""
+    def _gaps(self) -> Iterable[Gap]:
+        """Yield the families that a `where:` scored in part, and those that the file lacks."""
+        yield from (Gap(family, "") for family in dict.fromkeys(path.partition(".")[0] for path in self.absent))
         for family in families(self.policy, self.file):
-            annotation = self.file.annotation(family)
-            where = footer(os.path.join(self.file.root, annotation.path)).get("where")
+            where = footer(os.path.join(self.file.root, self.file.annotation(family).path)).get("where")
             if where:
-                node = typed(parse(where), names)
-                yield family, (where, node, columns(node))
+                yield Gap(family, where)
 
     def batches(self, *also: str) -> Iterable[pl.DataFrame]:
-        """Read the file in batches of the columns and families needed, and some more."""
+        """Read the file in batches of the columns and families needed, and some more. What the file lacks is NULL."""
         own = {name for name, _ in self.file.columns}
         there = {annotation.family for annotation in self.file.annotations}
-        reads = {path.partition(".")[0] for path in (*self.policy.reads, *(p for gap in self.gaps.values() for p in gap[2]))}
+        wheres = [path for _, node in self.gaps if node for path in columns(node)]
+        reads = {path.partition(".")[0] for path in (*self.policy.reads, *wheres)}
         reads |= {"doc_id", *also, *CARRIED, "dup", "language"} | ({"text"} if self.before is None else {self.before})
+        reads |= {"sample_file"} if any(gap.files is not None for gap, _ in self.gaps) else set()
         found = batches(self.file, sorted(reads & own), sorted(reads & there - own))
-        without = "facts" in reads - own
-        return (batch.with_columns(pl.lit(None, NO_FACTS).alias("facts")) for batch in found) if without else found
+        without = [pl.lit(None, NO_FACTS).alias("facts")] if "facts" in reads - own else []
+        return (self._whole(batch.with_columns(without)) for batch in found) if without or self.absent else found
+
+    def _whole(self, batch: pl.DataFrame) -> pl.DataFrame:
+        """A batch with NULL for what this file lacks and others of the dataset have."""
+        lacking: dict[str, dict[str, pl.DataType]] = {}
+        for path, kind in self.absent.items():
+            family, _, column = path.partition(".")
+            lacking.setdefault(family, {})[column] = NULLS[kind_of(kind)]
+        for family, kinds in lacking.items():
+            if family in batch.columns:
+                batch = batch.with_columns(pl.col(family).struct.with_fields(*(pl.lit(None, kind).alias(name) for name, kind in kinds.items())))
+            else:
+                batch = batch.with_columns(pl.lit(None, pl.Struct(kinds)).alias(family))
+        return batch
 
     def verdict(self, batch: pl.DataFrame) -> pl.DataFrame:
         """Return the verdict's columns but for `kept`: no copy has lost yet."""
@@ -209,21 +270,26 @@ class Bench:
         language = pl.col("language").struct.field("code") if "language.code" in known(self.file) else pl.lit(None, pl.String)
         carried = [pl.col(name) if name in batch.columns else pl.lit(None, pl.String).alias(name) for name in CARRIED]
         told = batch.select(reason.alias("reason"), *carried, language=language, bytes=size.fill_null(0).cast(pl.Int64))
-        if self.gaps:
-            self._count_gaps(batch)
+        self.note_gaps(batch)
         return told.with_columns(tokens=pl.col("bytes") // BYTES_A_TOKEN).select(list(_schema()))
 
-    def _count_gaps(self, batch: pl.DataFrame) -> None:
+    def note_gaps(self, batch: pl.DataFrame) -> None:
         """Count the rows that reach a clause, find it null, and have no score in a family that it reads."""
+        if not self.gaps:
+            return
         reached = pl.repeat(True, batch.height, eager=True)
         for clause in self.policy.drop:
-            for family in {path.partition(".")[0] for path in columns(clause.node)} & set(self.gaps):
-                unknown, scored = said(batch, clause.node).is_null(), said(batch, self.gaps[family][1]).fill_null(False)
-                self.left_out[clause.reason, family] += int((reached & unknown & ~scored).sum())
+            reads = {path.partition(".")[0] for path in columns(clause.node)}
+            for gap, node in self.gaps:
+                if gap.family in reads:
+                    left = ~said(batch, node).fill_null(False) if node is not None else reached
+                    if gap.files is not None:
+                        left = left & batch["sample_file"].is_in(list(gap.files))
+                    self.left_out[clause.reason, gap] += int((reached & said(batch, clause.node).is_null() & left).sum())
             reached = reached & ~said(batch, clause.node).fill_null(False)
 
     def unscored(self) -> list[dict[str, Any]]:
-        return [{"reason": reason, "family": family, "where": self.gaps[family][0], "rows": rows} for (reason, family), rows in self.left_out.items() if rows]
+        return [{"reason": reason, "family": gap.family, "where": gap.where, "rows": rows} for (reason, gap), rows in self.left_out.items() if rows]
 
     def copies(self, batch: pl.DataFrame, reason: pl.Series) -> pl.DataFrame:
         """Return the passing rows that have copies, with what `keep:` orders them by."""

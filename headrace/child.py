@@ -24,6 +24,7 @@ from headrace.river import Options, options_from
 DOES = {
     "ingest": "headrace.ingesting",
     "curate": "headrace.curating",
+    "quality": "headrace.fitting",
     "synth": "headrace.writing",
     "mix": "headrace.mixing",
     "train": "headrace.training",

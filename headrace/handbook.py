@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from catalog.parts import CURATE, EVAL, INGEST, MIX, SHAPES, SYNTH, TRAIN
+from catalog.parts import CURATE, EVAL, FIT_GIVEN, INGEST, MIX, SHAPES, SYNTH, TRAIN
 from catalog.stage import HOUSE, Target, find
 
 PAGE, SCHEMA = HOUSE / "docs" / "stages.md", HOUSE / "docs" / "recipe.schema.json"
@@ -22,6 +22,7 @@ KINDS = (
     ("Sources", "ingest", "named in `ingest:`, as `{NAME: {paths: [...], KNOBS}}`"),
     ("Stages", "curate", "named in `curate.X.stages`, one annotation family each"),
     ("Jobs", "curate", "named in `curate.X.dedup`"),
+    ("Fits", "curate", "named in `quality.X` by the SELECTs that they take"),
     ("Writers", "synth", "named in `synth.X.write`"),
     ("Acts", "trainer", "named in `train.X.act`"),
     ("Tasks", "trainer", "named in `eval.X.tasks`"),
@@ -48,6 +49,8 @@ def _named(kind: str, module: str, node: ast.FunctionDef) -> str | None:
         return f"{module}.{node.name}" if "declares" in marks else None
     if kind == "Jobs":
         return module if node.name == "job" else None
+    if kind == "Fits":
+        return node.name if module == "fit" and arguments[:2] == ["ask", "folder"] else None
     if kind == "Writers":
         return f"{module}.{node.name}" if "ask" in arguments else None
     if kind == "Acts":
@@ -106,6 +109,7 @@ def schema() -> dict[str, Any]:
     parts = {
         "ingest": _closed({**_free(INGEST), **sources}),
         "curate": _closed(curated),
+        "quality": _closed(_free([k for _, target, _ in functions("Fits", "curate") for k in (*target.required, *target.knobs) if k not in FIT_GIVEN])),
         "synth": {"type": "object", "properties": {**_free(SYNTH), "write": {"type": "string"}}, "required": ["from", "write"]},
         "mix": {**_closed(_free(MIX)), "required": ["from", "budget"]},
         "train": {"type": "object", "properties": {**knobs, **_free(TRAIN), "act": {"enum": sorted(acts)}}, "required": ["act"]},

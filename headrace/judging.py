@@ -1,64 +1,59 @@
-"""`headrace policy try` and `apply`: decide about a dataset that is scored already. No signal is computed."""
+"""`headrace policy apply`: decide about a dataset that is scored already. No signal is computed."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
+import yaml
 
 from catalog.errors import PolicyError, near
 from catalog.files import Draft, Snapshot
 from catalog.ids import digest
 from catalog.lake import Lake
 from catalog.stage import HOUSE
+from catalog.written import read_yaml
 from curate.policy import Policy, load
-from curate.trial import attempt
-from curate.trial import table as outcomes
 from headrace.curating import judged_by, stored
 from headrace.jobs import new_job
-from headrace.tables import as_text, table
 
 QUARANTINED = 'SELECT uri, source, reason, exception, record_offset AS "offset" FROM quarantine WHERE dataset = ?'
 
 
-def find_policy(name: str) -> Policy:
-    """Return the policy in a file, or of that name in ./policies or recipes/policies."""
+def find_policy(name: str, settings: dict[str, Any] | None = None) -> Policy:
+    """Return the policy in a file, or of that name in ./policies or recipes/policies, with other values for its parameters."""
+    path = policy_file(name)
+    return load(path, path.stem, settings)
+
+
+def policy_file(name: str) -> Path:
+    """Return the path of a policy: itself a path, or a name in ./policies or recipes/policies. Raises PolicyError with the nearest."""
     folders = (Path("policies"), HOUSE / "recipes" / "policies")
     for path in (Path(name), *(folder / f"{name}.yaml" for folder in folders)):
         if path.is_file():
-            return load(path, path.stem)
+            return path
     known = [p.stem for folder in folders for p in folder.glob("*.yaml")]
     raise PolicyError(f"{name}: no such policy file{near(name, known)}")
 
 
-def show_try(path: str, name: str, on: str, exact: bool, as_json: bool) -> None:
-    """Print what a policy would keep and drop, beside what the dataset's own policy did."""
-    policy = find_policy(name)
-    with Lake.open(path) as lake:
-        snapshot = lake.snapshot(on)
-        if exact:
-            trial = attempt(snapshot.files, policy, exact=True)
-        else:
-            files, below = lake.sampled(on)
-            trial = attempt(files, policy, exact=False, below=below)
-            if trial.documents == snapshot.rows:  # the sample is all there is: then keepers can be chosen as in `apply`
-                trial = attempt(snapshot.files, policy, exact=True)
-    rows = outcomes(trial)
-    if as_json:
-        typer.echo(as_text({"dataset": snapshot.name, "documents": trial.documents, "exact": trial.exact, "outcomes": rows}, indent=1))
-        return
-    of = f"{trial.documents:,} documents of {snapshot.name}" + ("" if trial.exact else f" (a sample of {snapshot.rows:,}; 95 % interval)")
-    shown = [
-        {"outcome": r["outcome"], "documents": r["documents"], "share": f"{r['share']:.2%}"}
-        | ({} if trial.exact else {"between": f"{r['low']:.2%} and {r['high']:.2%}"})
-        for r in rows
-    ]
-    table(shown, title=f"{policy.name} on {of}")
-    typer.echo(f"now kept: {snapshot.kept:,} of {snapshot.rows:,}")
+def parameters(given: Sequence[str]) -> dict[str, Any]:
+    """Read `--set min_words=100`: names and numbers or texts. Raises PolicyError."""
+    found: dict[str, Any] = {}
+    for one in given:
+        name, equals, text = one.partition("=")
+        if not equals or not name.strip():
+            raise PolicyError(f"--set {one}: write NAME=VALUE, such as min_words=100")
+        try:
+            found[name.strip()] = read_yaml(text)
+        except yaml.YAMLError:
+            raise PolicyError(f"--set {one}: {text!r} is neither a number nor text") from None
+    return found
 
 
-def apply_policy(path: str, name: str, on: str, lock_timeout: float) -> None:
+def apply_policy(path: str, name: str, on: str, settings: Sequence[str], lock_timeout: float) -> None:
     """Judge a dataset by one more policy, or by a changed one, and publish the verdicts."""
-    policy = find_policy(name)
+    policy = find_policy(name, parameters(settings))
     with Lake.open(path, lock_timeout=lock_timeout) as lake:
         snapshot = lake.snapshot(lake.snapshot(on).name)  # `corpus/strict` puts that policy first; which one is first must not change
         there = any((p["name"], p["digest"]) == (policy.name, policy.digest) for p in snapshot.policies)

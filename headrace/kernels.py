@@ -29,7 +29,9 @@ ingest:
 curate:
   corpus:
     from: [texts, pages]
-    stages: [language.identify, gopher.signals, c4.signals, fineweb.signals, pii.spans]
+    stages:
+      [language.identify, gopher.signals, c4.signals, fineweb.signals, dclm.signals, refinedweb.signals, nemo.signals, juicer.signals,
+       statistics.signals, madlad.signals, stop_words.signals, code.signals, print.signals, screen.signals, urls.listed, pii.spans]
     dedup: {exact: {}, minhash: {preset: fineweb, verify: 0.8}}
     policy: all
 mix:
@@ -68,7 +70,9 @@ def sources() -> str:
 def write(folder: Path) -> None:
     """Write the recipe and what it reads: texts that differ, one of them twice and one nearly so, and a page."""
     words = WORDS.split()
-    texts = [" ".join(words[(number * 7 + i * i) % len(words)] for i in range(120)) + f".\nMail miller{number}@mill.org" for number in range(12)]
+    wallet = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+    drawn = [" ".join(words[(number * 7 + i * i) % len(words)] for i in range(120)) for number in range(12)]
+    texts = [f"{text}.\nMail miller{number}@mill.org or {wallet}" for number, text in enumerate(drawn)]
     rows = [*texts, texts[0], texts[0].replace("wheel", "stone", 1)]
     (folder / "texts.jsonl").write_text("".join(json.dumps({"text": row}) + "\n" for row in rows), encoding="utf-8")
     body = "<html><body><article>" + "".join(f"<p>{text}</p>" for text in texts[:4]) + "</article></body></html>"

@@ -7,6 +7,7 @@ training that move no weight (threads, accumulate, save_every, keep, eval_every)
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,10 @@ from catalog.ids import digest
 from catalog.lake import Lake
 from catalog.parts import Part, inputs, policy_names
 from catalog.recipe import Recipe
+from curate.sheets import texts
 from headrace import visits
 from headrace.done import dataset, finished, models, rows
+from headrace.scorers import files_key, model_key
 from ingest.inputs import fresh, identity, read_before
 from trainer.knobs import lasting
 
@@ -37,10 +40,12 @@ def part_keys(
     for part in recipe.parts:
         own = [recipe.digest(_lasting(part))]
         above = [keys[need] for need in part.needs] + [_lake_key(lake, name, recipe, part) for name in part.lake_needs]
+        above += [model_key(lake, name, recipe, part) for name in part.lake_models] + _labels(lake, part)
+        above += [told for stage in part.stages for told in files_key(stage, f"{recipe.path}:{part.line}: {part.id}: ")]
         if part.section == "ingest":
             keys[part.id] = _ingest_key(recipe, part, lake, [*own, str(limit)], asked=part.id in chosen, forced=part.id in force)
         else:
-            bodies = [Path(recipe.policies[name]).read_text(encoding="utf-8") for name in policy_names(part)]
+            bodies = [text for name in policy_names(part) for text in texts(recipe.policies[name])]
             keys[part.id] = digest(*own, *above, *bodies)
         meant = instead.get(keys[part.id], [keys[part.id]])
         again = part.id in force and finished(lake, meant[-1])
@@ -127,6 +132,13 @@ def appended_to(lake: Lake, part: Part) -> Snapshot | None:
 def _identity(path: str) -> tuple[str, int, str]:
     """Name, size and times of a file or a tree: what tells that it is as it was."""
     return os.path.basename(path), *identity(path)
+
+
+def _labels(lake: Lake, part: Part) -> list[str]:
+    """What of the people's labels a part of `quality:` reads: how many there are, and the latest."""
+    if part.section != "quality" or not lake.has_table("label") or not re.search(r"\blabel\b", json.dumps(part.given["queries"])):
+        return []
+    return [json.dumps(lake.rows("SELECT count(*) AS rows, max(recorded) AS latest FROM main.label"), default=str)]
 
 
 def _lake_key(lake: Lake, name: str, recipe: Recipe, part: Part) -> str:

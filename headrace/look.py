@@ -1,5 +1,6 @@
 """Look into a lake: its datasets and models, documents of one, a query, what nothing refers to."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import typer
 
 from catalog.errors import QueryError, near
 from catalog.lake import Lake, rebuild
-from headrace.done import models, rows
+from headrace.done import models, rows, scorers
 from headrace.masked import documents
 from headrace.tables import as_text, printable, table
 
@@ -30,14 +31,25 @@ def show_datasets(path: str, as_json: bool) -> None:
             {"model": name, "act": r["act"], "parameters": r["parameters"], "bits_per_byte": r.get("bits_per_byte"), "folder": r["folder"]}
             for name, r in models(lake).items()
         ]
+        fitted = [
+            {"model": name, "kind": r["kind"], "held_out": _worth(r["metrics"]), "from": r["trained_on"], "folder": r["folder"]}
+            for name, r in scorers(lake).items()
+        ]
     if as_json:
-        typer.echo(as_text({"datasets": datasets, "mixtures": mixtures, "models": trained}, indent=1))
+        typer.echo(as_text({"datasets": datasets, "mixtures": mixtures, "models": trained, "quality models": fitted}, indent=1))
         return
     table([{**row, "created": f"{row['created']:%Y-%m-%d %H:%M}"} for row in datasets], title="datasets", empty="no datasets yet; run a recipe")
-    for title, found in (("mixtures", mixtures), ("models", trained)):
+    for title, found in (("mixtures", mixtures), ("models", trained), ("quality models", fitted)):
         if found:
             typer.echo()
             table(found, title=title)
+
+
+def _worth(metrics: str) -> str:
+    """What a quality model reached on held-out documents, in a word."""
+    found = json.loads(metrics)
+    name = next((name for name in ("auc", "spearman") if found.get(name)), None)
+    return f"{name} {found[name][0]:.3f}" if name else ""
 
 
 def show_documents(path: str, dataset: str, dropped: str | None, n: int, as_json: bool) -> None:
@@ -63,15 +75,19 @@ def _document(row: dict[str, Any]) -> str:
     head = f"── {row.get('doc_id')} · {row.get('domain')} · {row.get('uri')}"
     fate = "kept" if row.get("kept", True) else f"dropped: {row.get('reason')}"
     facts = [str(row[name]) for name in ("title", "license", "date") if row.get(name)]
-    if row.get("messages"):
-        text = "\n".join(f"{m['role']}: {m['content']}" for m in row["messages"])
-    elif row.get("chosen") is not None:
-        asked = "\n".join(f"{m['role']}: {m['content']}" for m in row["prompt"])
-        text = f"{asked}\nchosen: {row['chosen']}\nrejected: {row['rejected']}"
-    else:
-        text = row.get("text") or ""
+    text = body(row)
     more = f"\n… {len(text) - SHOWN:,} characters more" if len(text) > SHOWN else ""
     return "\n".join([head, " · ".join([fate, *facts]), "", text[:SHOWN] + more, ""])
+
+
+def body(row: dict[str, Any]) -> str:
+    """What a row has to read: its messages, its prompt and answers, or its text."""
+    if row.get("messages"):
+        return "\n".join(f"{m['role']}: {m['content']}" for m in row["messages"])
+    if row.get("chosen") is not None:
+        asked = "\n".join(f"{m['role']}: {m['content']}" for m in row["prompt"])
+        return f"{asked}\nchosen: {row['chosen']}\nrejected: {row['rejected']}"
+    return row.get("text") or ""
 
 
 def show_query(path: str, query: str, form: str, out: Path | None, with_: tuple[str, ...]) -> None:

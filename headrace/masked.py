@@ -21,7 +21,11 @@ TURNS = ("messages", "prompt", "chosen", "rejected")
 
 def documents(lake: Lake, name: str, *, dropped: str | None = None, n: int = 10) -> list[Row]:
     """Return what `Lake.show` returns with the policy's spans applied to each text; turns that no span reaches are withheld."""
-    rows, snapshot = lake.show(name, dropped=dropped, n=n), lake.snapshot(name)
+    return seen(lake.show(name, dropped=dropped, n=n), lake.snapshot(name))
+
+
+def seen(rows: list[Row], snapshot: Snapshot) -> list[Row]:
+    """Return rows of a snapshot, with the families beside them, as they may be seen."""
     changes = _changes(snapshot)
     if not rows or not changes:
         return rows

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import InputError
+from catalog.files import publish, temporary
 from catalog.parts import Part
 from catalog.progress import Meter
 from catalog.stage import load
@@ -15,6 +16,9 @@ from mixer.unigram import bits_per_byte as unigram
 
 OPENING = "The "
 """What a model that was never tuned goes on from."""
+
+HELD_OUT = "held_out.parquet"
+"""In a run folder: what each document of the hold-out took, where the task bits_by_document was asked."""
 
 
 def run(part: Part, work: Work) -> str:
@@ -29,6 +33,11 @@ def run(part: Part, work: Work) -> str:
             score = load(bound.path)(folder, run_folder)
             if task == "bits_per_byte":
                 found += [*_yardsticks(name, row, run_folder), *_scored(name, name, score)]
+            elif task == "bits_by_document":
+                written = temporary(run_folder / HELD_OUT)
+                score["documents"].write_parquet(written)
+                publish(written, run_folder / HELD_OUT)
+                found += _scored(name, name, score)
             else:
                 found.append({"model": name, "of": name, "task": task, "domain": "all", "value": score["overall"]})
             meter.add()

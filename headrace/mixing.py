@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from catalog.parts import Part
+from catalog.files import Snapshot
+from catalog.parts import Part, under
 from catalog.progress import Meter
+from catalog.written import listed
 from headrace.child import Work
 from headrace.done import finish, source
 from mixer.mix import freeze
@@ -11,13 +13,17 @@ from mixer.mix import freeze
 
 def run(part: Part, work: Work) -> str:
     """Freeze the mixture, record it, and return one line about it."""
-    snapshots = {name: source(work.lake, work.recipe, part, work.keys, name) for name in part.given["from"]}
+    def named(names: object) -> dict[str, Snapshot]:
+        return {name: source(work.lake, work.recipe, part, work.keys, name) for name in listed(names)}
+
+    snapshots = named(part.given["from"])
     folder = Path("runs") / f"{part.id}-{work.key(part)}"
     given = {key: part.given[key] for key in ("by", "tokenizer", "context", "budget", "hold_out", "max_epochs", "phases")}
     with Meter(part.id, None, "documents") as meter:
         frozen = freeze(
-            str(work.lake.root), snapshots, seed=work.recipe.seed, run_folder=str(work.lake.root / folder), name=part.name, meter=meter, **given
-        )
+            str(work.lake.root), snapshots, seed=work.recipe.seed, order=part.given.get("seed"), run_folder=str(work.lake.root / folder), name=part.name,
+            held_out=named(part.given.get("held_out")) or None, words_of=named(under(part.given, "tokenizer.train.on")) or None, meter=meter, **given,
+        )  # fmt: skip
     finish(work.lake, work.recipe, part, work.key(part), work.job, str(folder), frozen.tables)
     for note in frozen.notes:
         work.say(f"{part.id}: {note}")

@@ -100,6 +100,8 @@ def _does(part: Part) -> str:
         return f"{given['kind']} -> {given['shape']}s"
     if part.section == "curate":
         return f"{len(part.stages)} stages, {len(part.bound)} dedup jobs, policy {given.get('policy', 'none')}"
+    if part.section == "quality":
+        return f"fits a {given['kind'].replace('_', ' ')}"
     if part.section == "synth":
         return f"{given['write']} with {given.get('model', '')}"
     if part.section == "mix":
@@ -109,6 +111,8 @@ def _does(part: Part) -> str:
 
 def _needs(part: Part, text: float, recipe: Recipe) -> tuple[float, float]:
     """Bytes of disk and of memory."""
+    if part.section == "quality":
+        return 5e6, 4e8 + min(text, 4e9)
     if part.section == "synth":
         return SYNTH_GB["disk"] * 1e9, SYNTH_GB["memory"] * 1e9
     if part.section == "train":
@@ -148,6 +152,7 @@ def mixes(recipe: Recipe, lake: Lake) -> list[str]:
         except HeadraceError:
             continue
         given = {key: part.given[key] for key in ("budget", "phases", "by", "context", "hold_out", "max_epochs")}
+        given |= {"hold_out": 0.0} if "held_out" in part.given else {}       # it is of other datasets
         found = plan(snapshots, name=part.name, **given)
         lines.append(f"\n{part.id}, tokens estimated from bytes:")
         lines += [

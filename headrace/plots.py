@@ -40,6 +40,24 @@ def bars(title: str, names: Sequence[str], series: dict[str, list[int]]) -> str:
     return _svg(drawn, axes)
 
 
+def intervals(title: str, series: dict[str, list[tuple[str, float, float, float]]]) -> str:
+    """Draw differences with the ends of their intervals, a row a name, a mark a series: what crosses the line at 0 is noise."""
+    names = list(dict.fromkeys(name for points in series.values() for name, *_ in points))
+    drawn, axes = pyplot.subplots(figsize=(8, 1.2 + 0.3 * len(names) * max(1, len(series))), layout="constrained")
+    axes.axvline(0, color="black", linewidth=0.8)
+    colours = pyplot.get_cmap("viridis")
+    for i, (label, points) in enumerate(series.items()):
+        at = [names.index(name) + (i - (len(series) - 1) / 2) * 0.8 / max(1, len(series)) for name, *_ in points]
+        middle = [point[1] for point in points]
+        ends = [[point[1] - point[2] for point in points], [point[3] - point[1] for point in points]]
+        colour = colours(i / max(1, len(series)) * 0.9)
+        axes.errorbar(middle, at, xerr=ends, fmt="o", markersize=4, capsize=3, linewidth=1.2, color=colour, label=label)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set(title=title)
+    return _svg(drawn, axes)
+
+
 def _svg(drawn: Any, axes: Any) -> str:
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)

@@ -147,6 +147,8 @@ def _written(row: Row) -> Row:
         asked = "\n".join(m["content"] for m in row["prompt"] or [])
         scores = row.get("scores") or {}
         body = [("prompt", asked), (f"chosen {figure(scores.get('chosen'))}", row["chosen"]), (f"rejected {figure(scores.get('rejected'))}", row["rejected"])]
+    elif row.get("score") is not None:
+        body = [(f"scored {figure(row['score'])}", row.get("text"))]
     else:
         body = [(m["role"], m["content"]) for m in row.get("messages") or []] or [("text", row.get("text"))]
     asked = next((text for label, text in body if text and label in ("user", "prompt")), row["doc_id"])

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -76,7 +76,7 @@ def flow(options: Options, *, detach: bool = False) -> None:
             _say(f"{part.id}: done before")
         _say(f"{recipe.name}: nothing to do; the lake is {recipe.lake}")
         return
-    _refuse_full_disk(recipe, todo)
+    refuse_full_disk(recipe, todo)
     job = new_job(recipe.lake, recipe.name, str(Path(options.recipe).resolve()))
     for name in options.force:  # on the record, so that a forced part that is killed goes on without being forced again
         part, again = recipe.part(name), keys[name]
@@ -88,7 +88,7 @@ def flow(options: Options, *, detach: bool = False) -> None:
     run_job(job, recipe, options, todo, keys)
 
 
-def _refuse_full_disk(recipe: Recipe, todo: Sequence[Part]) -> None:
+def refuse_full_disk(recipe: Recipe, todo: Sequence[Part]) -> None:
     """A run that cannot end for want of disk is better not begun."""
     needed, free = disk_needed(recipe, list(todo)), shutil.disk_usage(recipe.lake).free
     if needed > free:
@@ -123,8 +123,11 @@ def work_left(recipe: Recipe, lake: Lake, options: Options) -> tuple[list[Part],
     return todo, keys
 
 
-def run_job(job: Job, recipe: Recipe, options: Options, todo: Sequence[Part], keys: dict[str, str]) -> None:
-    """Do the parts that are left and tell what came of it."""
+Teller = Callable[[Recipe, Lake, Job], None]
+
+
+def run_job(job: Job, recipe: Recipe, options: Options, todo: Sequence[Part], keys: dict[str, str], teller: Teller | None = None) -> None:
+    """Do the parts that are left and tell what came of it: `teller`, else the summary and the report of a run."""
     from headrace.summary import tell
 
     try:
@@ -134,7 +137,7 @@ def run_job(job: Job, recipe: Recipe, options: Options, todo: Sequence[Part], ke
                 _say(f"{part.id}: done before")
         for stretch in stretches(todo):
             job = _child(job, recipe, options, stretch, keys)
-        tell(recipe, Lake.open(recipe.lake), job)
+        (teller or tell)(recipe, Lake.open(recipe.lake), job)
         job.end("done")
     except (KeyboardInterrupt, SystemExit):
         read_job(job.folder).end("cancelled", "interrupted")
@@ -151,6 +154,8 @@ def stretches(todo: Sequence[Part]) -> Iterator[Stretch]:
     def kind(part: Part) -> tuple[str, object]:
         if part.section in ("ingest", "curate"):
             return ("data", None)
+        if part.section == "quality":
+            return ("quality", None)
         if part.section == "synth":
             return ("synth", part.given.get("model"))
         return (part.section, part.id)

@@ -57,9 +57,10 @@ def prepare(kind: str) -> None:
     launcher(HOME / ".venv")
     if kind == "test":
         environment(HOME / ".venv-oracles", HOME / "requirements" / "oracles.lock")
-    code = subprocess.run([HOME / ".venv/bin/python", "-m", "headrace.corpus"], cwd=HOME).returncode
-    if code:
-        raise SetupError(f"the corpus is not there (exit code {code}): see the line above; what was fetched is kept, run it again")
+    for folder in ("", "labels") if kind == "test" else ("",):
+        code = subprocess.run([HOME / ".venv/bin/python", "-m", "headrace.corpus", folder], cwd=HOME).returncode
+        if code:
+            raise SetupError(f"the corpus is not there (exit code {code}): see the line above; what was fetched is kept, run it again")
     done, said = watch([str(HOME / ".venv/bin/python"), "-m", "headrace.kernels"], "compiling kernels")
     if not done:                                             # they are compiled when they are first asked for, then
         print(f"setup: {said[-1] if said else 'kernels were not compiled'}", file=sys.stderr, flush=True)

@@ -7,7 +7,7 @@ import typer
 
 from catalog.errors import InputError
 from catalog.lake import Lake
-from headrace.done import model, models, rows
+from headrace.done import model, models, rows, scorers
 from headrace.tables import table
 from mixer.samples import Samples
 
@@ -15,7 +15,7 @@ from mixer.samples import Samples
 def show_trace(path: str, name: str, step: int | None, as_json: bool) -> None:
     """Print what a model was trained on."""
     with Lake.open(path) as lake:
-        row = model(lake, name)
+        row = scorers(lake).get(name) or model(lake, name)
         found = sources(lake, row) if step is None else documents(lake, row, step)
         line = ancestry(lake, row)
     table(found, as_json, empty="nothing was consumed")
@@ -34,11 +34,12 @@ def ancestry(lake: Lake, row: dict[str, Any]) -> list[str]:
 
 def sources(lake: Lake, row: dict[str, Any]) -> list[dict[str, Any]]:
     """Tokens by source and licence over the whole run, with shares."""
-    found = rows(lake, "consumption", "train_run = ? AND documents IS NOT NULL", [row["train_run"]], order="tokens DESC, dataset, domain, license")
+    found = rows(lake, "consumption", "train_run = ? AND documents IS NOT NULL", [row["train_run"]])
+    found.sort(key=lambda r: (-r["tokens"], r["dataset"], r["domain"], r.get("license") or ""))
     total = sum(r["tokens"] for r in found) or 1
     return [
         {
-            "dataset": r["dataset"], "domain": r["domain"], "license": r["license"] or "unknown", "documents": r["documents"],
+            "dataset": r["dataset"], "domain": r["domain"], "license": r.get("license") or "unknown", "documents": r["documents"],
             "tokens": r["tokens"], "share": round(r["tokens"] / total, 4),
         }
         for r in found
@@ -47,6 +48,8 @@ def sources(lake: Lake, row: dict[str, Any]) -> list[dict[str, Any]]:
 
 def documents(lake: Lake, row: dict[str, Any], step: int) -> list[dict[str, Any]]:
     """The documents in one step's batch, with their addresses on the web."""
+    if row["act"] == "quality":
+        raise InputError(f"--step {step}: {row['model']} is a quality model, fitted to all of its rows at once; leave --step out")
     folder = Path(lake.root) / row["run_folder"]
     if not (folder / "lock.json").is_file():
         raise InputError(f"{folder}: the run folder of {row['model']} is gone, so its batches cannot be made again")

@@ -33,7 +33,7 @@ def run(part: Part, work: Work) -> str:
     start, parent = _start(part, work)
     lock = _mixture(part, work, folder) if "mix" in part.given else _rows(part, work, folder, start, parent)
     act = {
-        "act": part.given["act"], "name": part.name, "knobs": part.bound[0].knobs, "seed": work.recipe.seed, "start": start,
+        "act": part.given["act"], "name": part.name, "knobs": part.bound[0].knobs, "seed": _seed(part, work), "start": start,
         "reference": start.get("folder") if part.given["act"] == "dpo" else None,
     }  # fmt: skip
     write_json(folder / "act.json", act)
@@ -45,6 +45,11 @@ def run(part: Part, work: Work) -> str:
     scores = done["bits_per_byte"]
     held = f", held-out bits per byte {scores['start']['overall']:.3f} -> {scores['end']['overall']:.3f}" if scores else ""
     return f"{done['steps']} steps, {done['seen']:,} tokens, loss {done['loss']:.3f}, {done['tokens_per_second']:,.0f} tokens/s{held}"
+
+
+def _seed(part: Part, work: Work) -> int:
+    """What chooses the first weights and every later chance: the part's own seed, else the recipe's."""
+    return int(part.given.get("seed", work.recipe.seed))
 
 
 def _start(part: Part, work: Work) -> tuple[dict[str, str], str]:
@@ -85,7 +90,7 @@ def _rows(part: Part, work: Work, folder: Path, start: dict[str, str], parent: s
     with Meter(f"{part.id} tokenising", None, "rows") as meter:
         frozen = freeze(
             str(work.lake.root), snapshots, on=on, tokenizer=start["folder"], context=_context(part, start["folder"]),
-            **_length(knobs), seed=work.recipe.seed, run_folder=str(folder), name=part.name,
+            **_length(knobs), seed=_seed(part, work), run_folder=str(folder), name=part.name,
             held_out_of=_held_out_of(work, parent), meter=meter,
         )  # fmt: skip
     for reason, n in frozen.dropped.items():
@@ -129,7 +134,7 @@ def told(part: Part, work: Work, relative: Path, done: Row, lock: Row, parent: s
     whole = {
         **shared, "act": part.given["act"], "recipe": work.recipe.name, "key": work.key(part), "run_folder": str(relative),
         "folder": str(relative / done["model"]), "digest": done["digest"], "started_from": parent, "trained_on": lock["trained_on"],
-        "lock": _sha(folder), "seed": work.recipe.seed, "parameters": done["parameters"], "steps": done["steps"], "batch": part.bound[0].knobs["batch"],
+        "lock": _sha(folder), "seed": _seed(part, work), "parameters": done["parameters"], "steps": done["steps"], "batch": part.bound[0].knobs["batch"],
         "tokens": done["seen"], "seconds": done["seconds"], "tokens_a_second": done["tokens_per_second"], "loss_first": steps[0]["loss"],
         "loss_last": done["loss"], "bits_per_byte": (done["bits_per_byte"] or {}).get("end", {}).get("overall"),
     }  # fmt: skip

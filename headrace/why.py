@@ -5,10 +5,14 @@ from typing import Any
 
 import typer
 
+from catalog.documents import read_one
 from catalog.errors import QueryError
 from catalog.lake import Lake
+from catalog.locator import Place
+from headrace.clauses import clauses_of
+from headrace.clauses import lines as told
 from headrace.consumed import tokens_of
-from headrace.done import models
+from headrace.done import models, rows, scorers
 from headrace.tables import as_text, cell, printable
 
 ABOUT = ("doc_id", "uri", "domain", "title", "author", "date", "license", "dump", "lang", "confidence", "origin_hash")
@@ -17,7 +21,7 @@ ABOUT = ("doc_id", "uri", "domain", "title", "author", "date", "license", "dump"
 def show_why(path: str, document: str, as_json: bool) -> None:
     """Print all that the lake knows of a document, in every head that holds it."""
     with Lake.open(path) as lake:
-        found = [about(lake, hit) for hit in lake.why(document)]
+        found = [about(lake, place) for place in lake.locate(document)]
         refused = [] if found else _quarantined(lake, document)
     if not found and not refused:
         hint = "a URI as `headrace show` prints it, or a file whose records were refused (`headrace sql \"FROM quarantine\"` lists them)"
@@ -31,9 +35,11 @@ def show_why(path: str, document: str, as_json: bool) -> None:
         typer.echo(printable(_told(story)))
 
 
-def about(lake: Lake, hit: dict[str, Any]) -> dict[str, Any]:
-    """One document in one dataset: origin, families, verdicts, duplicates, and what was made with it."""
+def about(lake: Lake, place: Place) -> dict[str, Any]:
+    """One document in one dataset: origin, families, verdicts clause by clause, duplicates, and what was made with it."""
+    hit = read_one(place)
     row = hit["document"]
+    verdicts = {k: v for k, v in row.items() if k.startswith("verdict") and v is not None}
     families = {k: v for k, v in row.items() if isinstance(v, dict) and k not in ("source", "gen", "scores", "facts") and not k.startswith("verdict")}
     return {
         "dataset": f"{hit['dataset']}@v{hit['version']}",
@@ -45,7 +51,9 @@ def about(lake: Lake, hit: dict[str, Any]) -> dict[str, Any]:
         },
         "characters": len(row.get("text") or ""),
         "signals": {name: _plain(values) for name, values in families.items()},
-        "verdicts": {k: v for k, v in row.items() if k.startswith("verdict") and v is not None},
+        "verdicts": verdicts,
+        "clauses": clauses_of(lake, place, verdicts),
+        "labels": rows(lake, "label", "doc_id = ?", [row["doc_id"]], "labelled"),
         "went_to": went_to(lake, hit["dataset"], row["doc_id"], row),
     }
 
@@ -62,7 +70,7 @@ def went_to(lake: Lake, dataset: str, doc_id: str, row: dict[str, Any]) -> list[
         return lines
     written = written_from(lake, doc_id)
     lines += [f"{child} of {name} was written from it" for name, child in written]
-    for model in models(lake).values():
+    for model in [*models(lake).values(), *scorers(lake).values()]:
         folder = Path(lake.root) / model["run_folder"]
         for what, ids in (("it", [doc_id]), ("what was written from it", [child for _, child in written])):
             seen = sum(tokens_of(folder, id) for id in ids)
@@ -72,7 +80,7 @@ def went_to(lake: Lake, dataset: str, doc_id: str, row: dict[str, Any]) -> list[
 
 def written_from(lake: Lake, doc_id: str) -> list[tuple[str, str]]:
     """Return (dataset, doc_id) of the accepted rows that writers made from a document, and from those rows in turn."""
-    generated = [r["dataset"] for r in lake.rows("SELECT dataset FROM dataset WHERE shape IN ('chat', 'pair') ORDER BY dataset")]
+    generated = [r["dataset"] for r in lake.rows("SELECT dataset FROM dataset WHERE shape IN ('chat', 'pair', 'judgement') ORDER BY dataset")]
     found: list[tuple[str, str]] = []
     above = [doc_id]
     while above:
@@ -115,6 +123,10 @@ def _told(story: dict[str, Any]) -> str:
     for family, values in story["signals"].items():
         lines.append(f"  {family}: " + (", ".join(f"{k} {cell(v)}" for k, v in values.items()) or "none"))
     for family, verdict in story["verdicts"].items():
-        lines.append(f"  {family}: " + ("kept" if verdict["kept"] else f"dropped, {verdict['reason']}"))
+        clauses = story["clauses"].get(family, [])
+        by = f" by {clauses[0]['policy']}" if clauses else ""
+        lines += [f"  {family}: " + (f"kept{by}" if verdict["kept"] else f"dropped{by}, {verdict['reason']}"), *told(clauses)]
+    for said in story["labels"]:
+        lines.append(f"  labelled {said['label']}{f' ({reason})' if (reason := said['reason']) else ''} by {said['labeller']} in the set {said['label_set']}")
     lines += [f"  {line}" for line in story["went_to"]]
     return "\n".join([*lines, ""])

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from catalog.errors import InputError, near
+from catalog.spdx import terms
 from catalog.stage import Refused, source
 from ingest.archives import Member, is_archive, members
 from ingest.charset import decode
@@ -19,7 +20,6 @@ from ingest.trees.languages import TEXTS, content_type, interpreted, language
 from ingest.trees.natures import nature
 from ingest.trees.order import HEAD, Mentions, mentions, positions
 from ingest.trees.packages import Package, package, quoted, tells
-from ingest.trees.spdx import terms
 from ingest.trees.wordings import of_header
 
 MAX_METADATA = 1 << 20

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from catalog import licenses
 from catalog.stage import Refused, source
-from ingest import licenses
 from ingest.charset import decode
 from ingest.markup import MAX_BYTES, parse, tag, too_deep
 from ingest.texts.bundles import bundle_of, main_of, source_of

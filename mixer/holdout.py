@@ -24,10 +24,11 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class HoldOut:
-    """Which documents are held out (bool, one a document), and the domains where no group was small enough."""
+    """Which documents are held out (bool, one a document), the domains where no group was small enough, and those where files are no ties."""
 
     chosen: Flags
     without: tuple[str, ...]
+    loose: tuple[str, ...] = ()
 
 
 def hold_out(documents: pl.DataFrame, share: float, seed: int) -> HoldOut:
@@ -52,12 +53,12 @@ def _choose(documents: pl.DataFrame, share: float, seed: int, loose: tuple[str, 
         if not picked.size:
             without.append(str(domain))
         chosen |= np.isin(group, found["group"].to_numpy()[picked])
-    return HoldOut(chosen, tuple(sorted(without)))
+    return HoldOut(chosen, tuple(sorted(without)), loose)
 
 
 def _group_table(documents: pl.DataFrame, group: Ints, seed: int, loose: tuple[str, ...]) -> pl.DataFrame:
     """One row a group, in the order of choice: group, domain (where most of its tokens are), tokens."""
-    names = hash_column(_ties(documents, loose)["place"])
+    names = hash_column(ties(documents, loose)["place"])
     flat = documents.select("domain", "tokens").with_columns(group=pl.Series(group), name=pl.Series(keyed(names, derive(seed, "hold_out"))))
     by_domain = flat.group_by("group", "domain").agg(pl.col("tokens").sum(), pl.col("name").min())
     by_domain = by_domain.sort("group", "tokens", "domain", descending=[False, True, False])
@@ -86,15 +87,15 @@ def groups(documents: pl.DataFrame, loose: tuple[str, ...] = ()) -> Ints:
     """
     n = documents.height
     parent = np.arange(n, dtype=np.int64)
-    for column in _ties(documents, loose).get_columns():
+    for column in ties(documents, loose).get_columns():
         _unite_equal(parent, _codes(column))
     _unite_pairs(parent, *_parent_pairs(documents))
     found: Ints = _roots(parent)
     return found
 
 
-def _ties(documents: pl.DataFrame, loose: tuple[str, ...]) -> pl.DataFrame:
-    """What ties documents together, one column each; null ties nothing. `place` is the host, else the file."""
+def ties(documents: pl.DataFrame, loose: tuple[str, ...]) -> pl.DataFrame:
+    """What ties documents together, one column each (cluster, origin_hash, place); null ties nothing. `place` is the host, else the file."""
     host = pl.when(pl.col("host") == "").then(None).otherwise(pl.col("host"))
     file = pl.when(~pl.col("domain").is_in(loose)).then(pl.concat_str(pl.lit("file:"), pl.col("uri").str.split("#").list.first()))
     return documents.select("cluster", "origin_hash", place=pl.coalesce(host, file, "doc_id"))

@@ -19,6 +19,7 @@ from catalog.written import size
 from mixer import lock as locks
 from mixer import mixture
 from mixer.ancestry import with_ancestors
+from mixer.apart import Apart, Choice, apart
 from mixer.frozen import NOTHING, Frozen, Given, counts, gather, listed, lock_of, lock_phases, sources, tables
 from mixer.holdout import hold_out as choose_held_out
 from mixer.mixture import Phase, Planned, Supply
@@ -55,42 +56,41 @@ def freeze(
     by: str = "domain",
     context: int = 1024,
     hold_out: float = 0.0,
+    held_out: Mapping[str, Snapshot] | None = None,
+    words_of: Mapping[str, Snapshot] | None = None,
+    order: int | None = None,
     max_epochs: float | Mapping[str, float] = 4,
     threads: int | None = None,
     meter: Meter | None = None,
 ) -> Frozen:
     """Freeze a mixture of snapshots (by the names that the recipe gives them) into a run folder.
 
-    What was done before is found by its address: trained tokenizers under lake/models, shards under lake/shards. The run
-    folder gets tokenizer/, documents/, lock.json and last lock.sha256. Raises RecipeError and InputError, each naming the fix.
+    held_out: the hold-out is `hold_out` of what all of these keep, not of what is mixed. words_of: what a tokenizer is trained
+    on, else the mixture. `seed` chooses both, `order`, else the seed, the order of samples. What was done before is found by its
+    address: tokenizers under lake/models, shards under lake/shards. The run folder gets tokenizer/, documents/, lock.json and
+    last lock.sha256. Raises RecipeError and InputError, each naming the fix.
     """
     where = f"mix.{name}: "
-    asked: dict[str, Any] = {"budget": budget, "phases": phases, "by": by, "context": context, "hold_out": hold_out, "max_epochs": max_epochs}
+    asked: dict[str, Any] = {"budget": budget, "phases": phases, "by": by, "context": context, "max_epochs": max_epochs}
+    asked["hold_out"] = 0.0 if held_out else hold_out        # of the mixture itself
     plan(snapshots, name=name, **asked)  # names, weights and figures, before the work
-    opened = load(_tokenizer(lake_root, snapshots, tokenizer, seed, where), threads)
+    opened = load(_tokenizer(lake_root, words_of or snapshots, tokenizer, seed, where), threads)
     frame, shards = gather({one: build(snapshot, opened, meter) for one, snapshot in snapshots.items()})
     if not frame.height:
         raise InputError(f"{where}no text is left of {', '.join(snapshots)}; look at what the policy cuts")
-    held = choose_held_out(with_ancestors(frame, lake_root, snapshots), hold_out, seed)
-    left = _by(frame.filter(~pl.Series(held.chosen)), by)
-    names = sorted(frame[by].unique())
-    resolved = mixture.phases(phases, names, budget, context, where)
-    used = [i for i in range(len(names)) if any(phase.weights[i] > 0 for phase in resolved)]
-    resolved = [Phase(phase.samples, tuple(phase.weights[i] for i in used)) for phase in resolved]
-    empty = frame.clear()
-    found = [(_supply(names[i], left.get(names[i], empty), context), left.get(names[i], empty)) for i in used]
+    frame, choice = with_ancestors(frame, lake_root, snapshots), Choice(hold_out, seed, _mixed(phases, by), where)
+    held = apart(lake_root, held_out, snapshots, frame, opened, choice, meter) if held_out else _own(frame, shards, choice)
+    resolved, found = _sources(frame.filter(~pl.Series(held.tied)), sorted(frame[by].unique()), asked, where)
     supplies = [supply for supply, _ in found]
-    mixture.check_supply(supplies, resolved, context, max_epochs, where)
-
     lock = lock_of(
         "lm", opened, [snapshot.name for snapshot in snapshots.values()],
-        seed=seed, context=context, samples=sum(phase.samples for phase in resolved),
+        seed=seed if order is None else order, context=context, samples=sum(phase.samples for phase in resolved),
         sources=sources(run_folder, found, resolved, shards), phases=lock_phases(resolved, [s.name for s in supplies]),
-        held_out=_held_out(run_folder, frame.filter(pl.Series(held.chosen)), shards, context), root=locks.root_from(lake_root, run_folder),
+        held_out=_held_out(run_folder, held.documents, held.shards, context), **_kept_apart(frame, held, held_out), root=locks.root_from(lake_root, run_folder),
     )  # fmt: skip
     sha = locks.freeze(run_folder, lock, opened.folder)
     planned = mixture.plan(supplies, resolved, context)
-    return Frozen(lock, sha, tuple(planned), counts(frame, held.chosen), _dropped(shards), _notes(held.without), tables(name, lock, sha, planned))
+    return Frozen(lock, sha, tuple(planned), counts(frame, held.tied), _dropped(shards), _notes(held, lock), tables(name, lock, sha, planned))
 
 
 def plan(
@@ -112,7 +112,7 @@ def plan(
     where = f"mix.{name}: "
     _check(snapshots, by, where)
     mixture.check_figures(budget, context, hold_out, max_epochs, where)
-    sizes = _kept_bytes(snapshots, by)
+    sizes = kept_bytes(snapshots, by)
     if not sizes:
         raise InputError(f"{where}nothing is kept of {', '.join(snapshots)}; look at what the policy drops with `headrace show DATASET --dropped REASON`")
     mixture.check_caps(max_epochs, sizes, where)
@@ -138,7 +138,7 @@ def _check(snapshots: Mapping[str, Snapshot], by: str, where: str) -> None:
             raise RecipeError(f"{where}{name} holds {snapshot.shape}s, not documents; train on it with `on: {{{name}: 1}}`")
 
 
-def _kept_bytes(snapshots: Mapping[str, Snapshot], by: str) -> dict[str, tuple[int, int]]:
+def kept_bytes(snapshots: Mapping[str, Snapshot], by: str = "domain") -> dict[str, tuple[int, int]]:
     """Return the bytes and documents that policies keep, by source; text is read only where no verdict counts its bytes."""
     frames = []
     for name, snapshot in snapshots.items():
@@ -164,7 +164,7 @@ def _tokenizer(lake_root: str, snapshots: Mapping[str, Snapshot], given: Mapping
         if found is None:
             raise InputError(f"{where}tokenizer: no tokenizer.json in {' or '.join(places)}")
         return found
-    knobs = {name: size(value, f"{where}tokenizer: ") for name, value in {"bytes": BYTES, **(given["train"] or {})}.items()}
+    knobs = {name: size(value, f"{where}tokenizer: ") for name, value in {"bytes": BYTES, **(given["train"] or {})}.items() if name != "on"}
     if set(knobs) != {"vocab", "bytes"}:
         raise RecipeError(f"{where}tokenizer: train: takes vocab: and bytes: (of text, {BYTES:,} unless given)")
     made_of = [a for snapshot in snapshots.values() for file in snapshot.files for a in (file.id, *_read(snapshot, file.annotations))]
@@ -197,6 +197,18 @@ def _by(frame: pl.DataFrame, by: str) -> Documents:
     return {str(key[0]): rows for key, rows in frame.partition_by(by, as_dict=True, maintain_order=True).items()}
 
 
+def _sources(frame: pl.DataFrame, names: Sequence[str], asked: Given, where: str) -> tuple[list[Phase], list[tuple[Supply, pl.DataFrame]]]:
+    """Return the phases over the sources that have a weight, and each of these with its documents. Raises InputError where one is short."""
+    context: int = asked["context"]
+    resolved = mixture.phases(asked["phases"], names, asked["budget"], context, where)
+    used = [i for i in range(len(names)) if any(phase.weights[i] > 0 for phase in resolved)]
+    resolved = [Phase(phase.samples, tuple(phase.weights[i] for i in used)) for phase in resolved]
+    left, empty = _by(frame, asked["by"]), frame.clear()
+    found = [(_supply(names[i], left.get(names[i], empty), context), left.get(names[i], empty)) for i in used]
+    mixture.check_supply([supply for supply, _ in found], resolved, context, asked["max_epochs"], where)
+    return resolved, found
+
+
 def _supply(name: str, documents: pl.DataFrame, context: int) -> Supply:
     tokens = int(documents["tokens"].sum())
     return Supply(name, documents.height, tokens, mixture.rows(tokens, context))
@@ -221,5 +233,30 @@ def _dropped(shards: Sequence[Shard]) -> dict[str, int]:
     return {str(reason): int(n) for reason, n in found.iter_rows()}
 
 
-def _notes(without: Sequence[str]) -> tuple[str, ...]:
-    return (f"nothing is held out of {', '.join(without)}: each is too few groups of hosts, files and duplicates",) if without else ()
+def _own(frame: pl.DataFrame, shards: list[Shard], choice: Choice) -> Apart:
+    """The hold-out of a mixture that has one of its own."""
+    found = choose_held_out(frame, choice.share, choice.seed)
+    return Apart(frame.filter(pl.Series(found.chosen)), shards, found.chosen, found.without, searched=True)
+
+
+def _mixed(phases: Phases, by: str) -> list[str] | None:
+    """The domains that have a weight, where weights are of domains."""
+    named = [name for phase in phases for name, weight in phase["weights"].items() if weight > 0]
+    return sorted(set(named)) if by == "domain" else None
+
+
+def _kept_apart(frame: pl.DataFrame, held: Apart, held_out: Mapping[str, Snapshot] | None) -> Given:
+    """What the lock says of a hold-out that is not the mixture's own: of which snapshots it is, and what it keeps from training."""
+    if not held_out:
+        return {}
+    away = frame.filter(pl.Series(held.tied))
+    return {"apart": {"of": list(held_out), "documents": away.height, "tokens": int(away["tokens"].sum())}}
+
+
+def _notes(held: Apart, lock: Given) -> tuple[str, ...]:
+    notes = [f"nothing is held out of {', '.join(held.without)}: each is too few groups of hosts, files and duplicates"] if held.without else []
+    if not held.searched:
+        notes.append("no dataset here was searched for near copies, so some of the hold-out's may be trained on; give one dedup:")
+    if "apart" in lock and (away := lock["apart"])["documents"]:
+        notes.append(f"{away['documents']:,} documents ({away['tokens']:,} tokens) are held out or tied to what is, and not trained on")
+    return tuple(notes)

@@ -19,7 +19,7 @@ import polars as pl
 from catalog.rows import take
 from catalog.schema import derive
 from mixer import lock as locks
-from mixer.lock import LENGTH
+from mixer.lock import LENGTH, ROW, SHARD
 from mixer.order import Blend, permute
 from mixer.rendering import IGNORED, Segments, cut, fill, finish, spread, whole
 from mixer.shards import Shard, open_shard
@@ -174,11 +174,12 @@ class Samples:
         return token_bytes(self.folder / "tokenizer")
 
     def held_out(self, batch: int) -> Iterator[dict[str, Any]]:
-        """Yield the hold-out once, in order, `batch` rows at a time (fewer in the last): the arrays of `batch`, and bytes.
+        """Yield the hold-out once, in order, `batch` rows at a time (fewer in the last): the arrays of `batch`, bytes and document.
 
         `bytes` is how many UTF-8 bytes of text the labels stand for, `row_bytes` int64 [B] the same by row. Each token of text
         is predicted once, but a document's first, which nothing comes before; the end of a document is not counted. `source`
         is the row's domain; rows do not cross domains. Rows are as long as the context of the mixture that held it out.
+        `document` int64 [B, T] says of which document each label is, as a place in `held_out_documents`.
         """
         held = self.lock["held_out"]
         if not held["documents"]:
@@ -197,7 +198,20 @@ class Samples:
             labels[labels == int(self.lock["eos"])] = IGNORED
             row_bytes = np.where(labels == IGNORED, 0, self.token_bytes[labels]).sum(1)
             arrays = {"tokens": room[:, :-1], "labels": labels, "positions": positions, "source": domains[these]}
-            yield {**arrays, "bytes": int(row_bytes.sum()), "row_bytes": row_bytes}
+            of = np.searchsorted(ends, begins[these, None] + np.arange(1, context + 1), "right")
+            yield {**arrays, "bytes": int(row_bytes.sum()), "row_bytes": row_bytes, "document": np.minimum(of, order.size - 1)}
+
+    def held_out_documents(self) -> pl.DataFrame:
+        """Return the documents of the hold-out in its order: doc_id, dataset, domain, host, uri, license, tokens."""
+        held = self.lock["held_out"]
+        if not held["documents"]:
+            return pl.DataFrame(schema={**dict.fromkeys(ABOUT, pl.String), "tokens": pl.Int64})
+        documents, shards = open_list(self.folder, self.lock, held)
+        places = pl.DataFrame({"shard": documents[:, SHARD], "row": documents[:, ROW], "tokens": documents[:, LENGTH]})
+        frames = [shard.documents(ABOUT).with_row_index("row").with_columns(shard=pl.lit(i, pl.Int64)) for i, shard in enumerate(shards)]
+        about = pl.concat(frames).with_columns(pl.col("row").cast(pl.Int64))
+        found = places.join(about, on=["shard", "row"], how="left", maintain_order="left").select(*ABOUT, "tokens")
+        return found.with_columns(pl.col("domain").fill_null("none"))
 
 
 def open_list(run_folder: str | Path, lock: dict[str, Any], entry: dict[str, Any]) -> tuple[Ints, list[Shard]]:

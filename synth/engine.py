@@ -35,6 +35,9 @@ QUIET = {
 READ_AT_ONCE = 2048
 """Prompt tokens in one step on a CPU, at least a whole prompt: more only delays the first answer."""
 
+IMPOSSIBLE = -1000.0
+"""The least log-probability that is told: JSON has no infinity."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -56,20 +59,25 @@ PLAIN = Sampling()
 
 @dataclass(frozen=True)
 class Call:
-    """One thing asked of the engine. `scored` > 0: write nothing, score the last `scored` tokens of the prompt."""
+    """One thing asked of the engine. `scored` > 0: write nothing, score the last `scored` tokens of the prompt.
+
+    `choices`: write nothing, say how likely each of these tokens is to come next.
+    """
 
     id: int
     prompt: tuple[int, ...]
     sampling: Sampling
     seed: int
     scored: int = 0
+    choices: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a call. finish: stop, length, scored or refused (then `refused` says why).
+    """What came of a call. finish: stop, length, scored, weighed or refused (then `refused` says why).
 
     logprob: sum of the natural log-probabilities of the scored tokens under the model itself (temperature 1).
+    weights: natural log-probability of each of the choices, in their order, among all tokens.
     """
 
     id: int
@@ -78,6 +86,7 @@ class Reply:
     tokens: int = 0
     logprob: float | None = None
     refused: str | None = None
+    weights: tuple[float, ...] = ()
 
 
 def prepare(threads: int | None = None) -> int:
@@ -223,6 +232,8 @@ def _params(call: Call) -> "SamplingParams":
 
     if call.scored:
         return SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, output_kind=RequestOutputKind.FINAL_ONLY)
+    if call.choices:
+        return SamplingParams(temperature=0.0, max_tokens=1, logprob_token_ids=list(call.choices), output_kind=RequestOutputKind.FINAL_ONLY)
     how = call.sampling
     return SamplingParams(
         temperature=how.temperature, top_p=how.top_p, top_k=how.top_k, min_p=how.min_p, max_tokens=how.max_tokens,
@@ -236,4 +247,7 @@ def _reply(call: Call, output: "RequestOutput") -> Reply:
         found = [entry[token].logprob for entry, token in zip(given, call.prompt[-call.scored :], strict=True) if entry]
         return Reply(call.id, "scored", tokens=call.scored, logprob=sum(found))
     said = output.outputs[0]
+    if call.choices:
+        found = (said.logprobs or [{}])[0]
+        return Reply(call.id, "weighed", weights=tuple(max(found[token].logprob, IMPOSSIBLE) for token in call.choices))
     return Reply(call.id, said.finish_reason or "length", said.text, len(said.token_ids))

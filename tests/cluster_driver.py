@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import HeadraceError
-from catalog.parts import Stage
 from catalog.spark import map_files, session
 from catalog.stage import Bound, bind, find
+from catalog.staged import Stage
 from curate import annotate, duplicates, verdicts
 from curate.corpus import as_file
 from curate.policy import load

@@ -12,7 +12,10 @@ from demo_run import DEMO, Said, without_network
 
 ONE = ("test_cluster", "test_demo")
 """Files that ask for the demo: where tests are shared out to processes one of them has both, and runs it once."""
-LONG = (*ONE, "test_river_kill", "test_river_recrawl", "test_synth_engine", "test_curate_parity", "test_catalog_commits")
+LONG = (
+    *ONE, "test_river_kill", "test_river_recrawl", "test_synth_engine", "test_curate_parity", "test_curate_peers", "test_catalog_commits",
+    "test_headrace_labels", "test_headrace_ablate", "test_headrace_quality",
+)
 """Files that are begun first, so that none of them is left for one process at the end."""
 
 signal.signal(signal.SIGINT, signal.default_int_handler)      # a script that runs the tests in its background hands it on ignored

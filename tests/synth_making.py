@@ -18,6 +18,7 @@ from catalog.ids import doc_id
 from synth.ask import Desk, Progress
 from synth.engine import Call, Reply, Sampling
 from synth.requests import Request, chat, order_of
+from synth.scores import BEGUN, DIGITS
 from synth.write import write
 
 MODEL = "smollm2-135m-instruct"
@@ -177,12 +178,43 @@ def parts(desk: Desk, lake: Path) -> dict[str, Any]:
     return {"qa": qa, "prefs": prefs, "again": again, "few": few}
 
 
+def judged(desk: Desk, lake: Path) -> dict[str, Any]:
+    """The judge over the ten texts, both ways, again, and with reasons; and digits weighed in one batch with an answer and a score."""
+
+    def run(dataset: str, **knobs: Any) -> dict[str, Any]:
+        shared = {"part": "synth.judged", "dataset": dataset, "run": "r1", "seed": 7, "lake_root": lake, "at_least": 0}
+        told = write(desk, iter([documents()]), "synth.scores:educational", knobs, **shared)
+        rows = pl.read_parquet(lake / told["file"]["path"])
+        verdicts = pl.read_parquet(lake / told["file"]["annotations"][0]["path"])["verdict"].struct.unnest()
+        return {**told, "rows": rows.drop("date", "source", "media", "facts").to_dicts(), "reasons": verdicts["reason"].to_list()}
+
+    found = {"likelihood": run("j1"), "prompt": run("j2", how="prompt"), "few": run("j3", limit=4, tokens=9), "again": run("j4")}
+    found |= {"explained": run("j5", how="prompt", explain=24, limit=3), "none": run("j6", least=1.1, limit=2)}
+    asked = chat("How many legs has a dog?")
+    ask = desk.ask("synth.mixed", 1)
+    weigh, said = Request(asked, choices=DIGITS, begun=BEGUN), Request(asked, sampling=Sampling(temperature=0.0, max_tokens=12))
+    mixed = [asdict(c) for c in ask([weigh, said, Request(asked, answer="Four."), Request(chat("long " * 2000), choices=DIGITS)])]
+    order = order_of(weigh, desk.model, desk.tokenizer)
+    return {**found, "mixed": mixed, "tokens": order.tokens, "choices": order.choices, "begun": desk.tokenizer.decode(order.tokens[-8:])}
+
+
+def digits_by_transformers(folder: str, tokens: Sequence[int], choices: Sequence[int]) -> list[float]:
+    """The log-probability of each choice after some tokens."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.no_grad():
+        scores = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)(torch.tensor([list(tokens)])).logits[0, -1].log_softmax(-1)
+    return [float(scores[choice]) for choice in choices]
+
+
 def main(lake: Path) -> dict[str, Any]:
     with Desk(MODEL, lake, in_flight=16) as desk:
         seen = {"model": asdict(desk.model), "engine": engine_alone(desk)}
-        seen |= {"ledger": through_the_ledger(desk), "stream": stream(desk, lake), "parts": parts(desk, lake)}
-    alone = seen["engine"]
-    return {**seen, "reference": reference(seen["model"]["folder"], alone["prompt"], alone["more"])}
+        seen |= {"ledger": through_the_ledger(desk), "stream": stream(desk, lake), "parts": parts(desk, lake), "judged": judged(desk, lake)}
+    alone, folder = seen["engine"], seen["model"]["folder"]
+    digits = digits_by_transformers(folder, seen["judged"]["tokens"], seen["judged"]["choices"])
+    return {**seen, "reference": {**reference(folder, alone["prompt"], alone["more"]), "digits": digits}}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Connections and tables of a lake: one's own database beside it, threads, open tables that other rooms fill."""
 
 import threading
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,26 @@ def test_open_tables_come_back_from_the_log_whatever_the_order_of_their_columns(
     rebuild(tmp_path / "lake")
     with Lake.open(tmp_path / "lake") as lake:
         assert lake.rows("SELECT * FROM model") == before
+
+
+def test_a_label_takes_the_place_of_the_one_before_it(tmp_path):
+    def row(i, said, **more):
+        return {"doc_id": f"d{i}", "label": said, "label_set": "s", "labeller": "anna", "labelled": datetime(2026, 1, 1), **more}
+
+    with Lake.open(tmp_path / "lake", create=True) as lake:
+        lake.record({"label": [row(0, "keep")]}, "run-1")
+        assert lake.rows("SELECT reason, dataset FROM label") == [{"reason": None, "dataset": None}]  # columns that no row has filled yet
+        lake.record({"label": [row(i, "keep", reason="why") for i in range(1000)]}, "run-2")
+        others = [row(2, "drop", labeller="bert"), row(2, "drop", label_set="t"), row(3, "drop", labeller=None)]
+        lake.record({"label": [row(1, "keep"), row(1, "drop"), *others]}, "run-3")
+        lake.record({"label": [row(3, "keep", labeller=None)]}, "run-4")
+        assert lake.rows("SELECT count(*) AS n, count(reason) AS why, count(DISTINCT doc_id) AS d FROM label") == [{"n": 1003, "why": 999, "d": 1000}]
+        assert lake.rows("SELECT label, reason FROM label WHERE doc_id = 'd1'") == [{"label": "drop", "reason": None}]
+        assert [r["label"] for r in lake.rows("SELECT label FROM label WHERE labeller IS NULL")] == ["keep"]
+        before = lake.rows("SELECT * FROM label ORDER BY ALL")
+    rebuild(tmp_path / "lake")
+    with Lake.open(tmp_path / "lake") as lake:
+        assert lake.rows("SELECT * FROM label ORDER BY ALL") == before
 
 
 def test_a_connection_of_my_own_follows_when_told(lake):

@@ -104,3 +104,52 @@ def test_knobs_are_checked_against_the_signature_without_importing() -> None:
     assert target.path == "catalog.written:size"
     with pytest.raises(RecipeError, match="has no knob 'wher'"):
         bind(target, {"wher": 1}, "here: ")
+
+
+def test_a_knob_that_names_a_file_does_so_from_the_recipes_folder(tmp_path: Path) -> None:
+    recipe = tmp_path / "deep" / "r.yaml"
+    recipe.parent.mkdir()
+    recipe.write_text(
+        "name: x\nseed: 1\nlake: lake\ningest: {a: {tables: {paths: [a.jsonl]}, domain: web}}\n"
+        "curate: {c: {from: a, stages: [{optout.listed: {hosts: ../out.csv}}, {wordlist.listed: {lists: {en: en.txt, de: 'some_package:de.txt'}}}, "
+        "{urls.listed: {lists: {ours: /lists/ours}}}]}}\n", encoding="utf-8",
+    )  # fmt: skip
+    knobs = [stage.bound.knobs for part in load(recipe).parts for stage in part.stages]
+    assert knobs[0] == {"hosts": str(tmp_path / "out.csv")} and knobs[2]["lists"] == {"ours": "/lists/ours"}
+    assert knobs[1]["lists"] == {"en": str(tmp_path / "deep" / "en.txt"), "de": "some_package:de.txt"}
+
+
+SHARED = """ingest:
+  a: {tables: {paths: [a.jsonl]}, domain: web}
+  b: {tables: {paths: [b.jsonl]}, domain: web}
+mix:
+  m: {from: a, budget: 1k, weights: {web: 1}, held_out: [b, far@v2], seed: 3, tokenizer: {train: {vocab: 512, on: [b]}}}
+train:
+  t: {act: pretrain, mix: m, model: tiny, seed: 5}
+"""
+
+
+def test_a_mix_waits_for_what_it_holds_out_and_for_what_its_tokenizer_is_trained_on(tmp_path: Path) -> None:
+    part = load(written(tmp_path, SHARED)).part("mix.m")
+    assert (part.needs, part.lake_needs) == (("ingest.a", "ingest.b"), ("far@v2",))
+    assert (part.given["held_out"], part.given["hold_out"], part.given["seed"]) == (["b", "far@v2"], 1.0, 3)
+
+
+def test_a_seed_of_its_own_makes_another_part(tmp_path: Path) -> None:
+    digests = set()
+    for body in (SHARED, SHARED.replace("seed: 3", "seed: 4"), SHARED.replace("seed: 5", "seed: 6")):
+        recipe = load(written(tmp_path, body))
+        digests.add((recipe.digest(recipe.part("mix.m")), recipe.digest(recipe.part("train.t"))))
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize(("right", "wrong", "says"), [
+    ("seed: 3", "seed: -3", r"r\.yaml:8: seed: -3 is not a whole number from 0"),
+    ("seed: 5", "seed: five", r"r\.yaml:10: seed: 'five' is not a whole number from 0"),
+    ("held_out: [b, far@v2]", "held_out: {b: 1}", r"r\.yaml:8: held_out: \{'b': 1\} is not a name or a list of names"),
+    ("held_out: [b, far@v2]", "hold_out: 100%", r"nothing is left to train on"),
+    ("on: [b]", "on: 3", r"r\.yaml:8: on: 3 is not a name or a list of names"),
+])
+def test_what_a_shared_hold_out_may_be(tmp_path: Path, right: str, wrong: str, says: str) -> None:
+    with pytest.raises(RecipeError, match=says):
+        load(written(tmp_path, SHARED.replace(right, wrong)))

@@ -1,5 +1,6 @@
 """Spans applied to texts: tags, cuts, overlaps, any Unicode, and what is refused."""
 
+import re
 from typing import Any
 
 import polars as pl
@@ -61,7 +62,7 @@ def test_a_policy_without_spans_changes_nothing() -> None:
     [
         ({"mask": {"pie": "tag"}}, "mask: no family 'pie' on this dataset; did you mean 'pii'?"),
         ({"cut": ["c4.cut"]}, "cut: family 'c4' has no spans 'cut'; did you mean 'cuts'?"),
-        ({"mask": {"pii": "hash"}}, "mask: pii: no mask 'hash'; there is tag"),
+        ({"mask": {"pii": "hash"}}, "mask: pii: no mask 'hash'; there is none, pseudonym, tag"),
     ],
 )
 def test_mistakes_name_what_is_near(policy: dict[str, Any], message: str) -> None:
@@ -69,8 +70,45 @@ def test_mistakes_name_what_is_near(policy: dict[str, Any], message: str) -> Non
         apply(batch(["a"], [[]], [[]]), policy)
 
 
-def plainly(text: str, masks: list[tuple[str, int, int]], cuts: list[tuple[int, int]]) -> str:
+def test_a_pseudonym_counts_the_values_of_its_kind_in_a_text_from_one() -> None:
+    texts: list[str | None] = ["a@b.c wrote to d@e.f at 1.2.3.4; A@B.C says", "d@e.f alone", None]
+    found = [[span("email", 0, 5), span("email", 15, 20), span("ip", 24, 31), span("email", 33, 38)], [span("email", 0, 5)], []]
+    rows = batch(texts, found, [[], [], []])
+    said = ["<EMAIL_1> wrote to <EMAIL_2> at <IP_1>; <EMAIL_1> says", "<EMAIL_1> alone", None]
+    assert apply(rows, {"mask": {"pii": "pseudonym"}}).to_list() == said
+    assert apply(rows, {"mask": {"pii": "none"}}).to_list() == texts
+    assert families({"mask": {"pii": "none"}, "cut": ["c4.cuts"]}) == ("c4",)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ("(212) 555-0100", "212-555 0100", True),
+        ("DE89 3704 0044 0532 0130 00", "de89370400440532013000", True),
+        ("jo-ann@b.org", "joann@b.org", False),
+        ("1.2.3.45", "12.3.4.5", False),
+        ("ü@b.org", "Ü@b.org", False),
+    ],
+)
+def test_values_are_the_same_whatever_their_case_and_spacing(left: str, right: str, same: bool) -> None:
+    text = f"{left}, {right}"
+    rows = batch([text], [[span("x", 0, len(left)), span("x", len(left) + 2, len(text))]], [[]])
+    assert apply(rows, {"mask": {"pii": "pseudonym"}}).to_list() == ["<X_1>, <X_1>" if same else "<X_1>, <X_2>"]
+
+
+def test_a_thousand_values_have_a_thousand_pseudonyms() -> None:
+    values = [f"user{number}@mail.org" for number in [*range(1000), *reversed(range(1000))]]
+    text, places, at = " ".join(values), [], 0
+    for value in values:
+        places.append(span("email", at, at + len(value)))
+        at += len(value) + 1
+    said = apply(batch([text], [places], [[]]), {"mask": {"pii": "pseudonym"}}).to_list()[0].split()
+    assert said == [f"<EMAIL_{number + 1}>" for number in [*range(1000), *reversed(range(1000))]]
+
+
+def plainly(text: str, masks: list[tuple[str, int, int]], cuts: list[tuple[int, int]], how: str) -> str:
     """The same in plain Python, one character list at a time."""
+    numbers: dict[str, dict[str, int]] = {}
     spans = [(s, -e, kind) for kind, s, e in masks] + [(s, -e, "") for s, e in cuts]
     out, at, spans = "", 0, sorted((s, e, k) for s, e, k in spans if s < -e)
     while spans:
@@ -80,22 +118,27 @@ def plainly(text: str, masks: list[tuple[str, int, int]], cuts: list[tuple[int, 
             _, end, other = spans.pop(0)
             stop, cut = max(stop, -end), cut or other == ""
         out += text[at:start]
-        out += "" if cut or start >= len(text) else f"<{kind.upper()}>"
+        if not cut and start < len(text):
+            value = "".join(char.lower() if char.isascii() else char for char in text[start:stop])
+            value = value if "@" in value else re.sub("[ ()-]", "", value)
+            known = numbers.setdefault(kind, {})
+            out += f"<{kind.upper()}>" if how == "tag" else f"<{kind.upper()}_{known.setdefault(value, len(known) + 1)}>"
         at = stop
     return out + text[at:]
 
 
 places = st.tuples(st.integers(0, 14), st.integers(0, 14))
 masked = st.tuples(st.sampled_from(["email", "ip"]), places)
-texts = st.text(st.characters(codec="utf-8"), max_size=12)
+texts = st.text(st.one_of(st.sampled_from("aA1 -(@é"), st.characters(codec="utf-8")), max_size=12)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(texts, st.lists(masked, max_size=4), st.lists(places, max_size=3)), min_size=1, max_size=5))
-def test_any_text_and_any_spans_come_out_as_in_plain_python(rows: list[Any]) -> None:
+@given(st.lists(st.tuples(texts, st.lists(masked, max_size=4), st.lists(places, max_size=3)), min_size=1, max_size=5), st.sampled_from(["tag", "pseudonym"]))
+def test_any_text_and_any_spans_come_out_as_in_plain_python(rows: list[Any], how: str) -> None:
     made = batch(
         [text for text, _, _ in rows],
         [[span(kind, *at) for kind, at in masks] for _, masks, _ in rows],
         [[span("line", *at) for at in cuts] for _, _, cuts in rows],
     )
-    assert apply(made, POLICY).to_list() == [plainly(text, [(kind, *at) for kind, at in masks], cuts) for text, masks, cuts in rows]
+    policy = {**POLICY, "mask": {"pii": how}}
+    assert apply(made, policy).to_list() == [plainly(text, [(kind, *at) for kind, at in masks], cuts, how) for text, masks, cuts in rows]

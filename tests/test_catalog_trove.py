@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from catalog.errors import RecipeError
-from catalog.parts import Stage
 from catalog.stage import bind, find
-from catalog.trove import InPipeline, block
+from catalog.staged import Stage
+from catalog.trove import InPipeline, block, pipeline
 from curate import annotate
 from curate.gopher import signals
 from tests.spark_making import corpus, family
@@ -142,3 +143,37 @@ def test_a_pipeline_step_keeps_documents_and_their_order() -> None:
     out = list(InPipeline("curate.gopher:signals", size=7)(iter(documents), 0, 1))
     assert out == documents and all(document.metadata["url"] == "u" and "gopher.n_words" in document.metadata for document in out)
     assert list(InPipeline("curate.gopher:signals")(None)) == []
+
+
+PHRASE = {"path": f"{FILTERS}:RegexFilter", "options": {"regex_exp": "bob@example.com"}}
+PRIVACY = {"path": "datatrove.pipeline.formatters:PIIFormatter"}
+
+
+def test_in_a_chain_the_first_that_drops_gives_the_reason() -> None:
+    lorem = {"path": f"{FILTERS}:RegexFilter", "options": {"regex_exp": "(?i)lorem ipsum"}}
+    found = pipeline(batch("\n".join(["x" * 200] * 3), *TEXTS), blocks=[{"path": f"{FILTERS}.c4_filters:C4ParagraphFilter"}, lorem])
+    assert found["kept"].to_list() == [True, *[False] * 4] and set(found["reason"].to_list()[1:]) == {"< 3 paragraphs"}
+    alone = block(batch(*TEXTS), **lorem)
+    assert pipeline(batch(*TEXTS), blocks=[lorem]).equals(alone)
+
+
+def test_in_a_chain_each_sees_what_the_one_before_left() -> None:
+    mail = batch("ring me at bob@example.com", "the river is high")
+    assert pipeline(mail, blocks=[PHRASE])["kept"].to_list() == [False, True]
+    edited = pipeline(mail, blocks=[PRIVACY, PHRASE])
+    assert edited["kept"].to_list() == [True, True] and [json.loads(m) if m else None for m in edited["metadata"]] == [{"edited": True}, None]
+
+
+def test_a_chain_that_is_none_is_said() -> None:
+    with pytest.raises(RecipeError, match=r"trove.pipeline: 'x' is no block; write \{path"):
+        pipeline(batch(*TEXTS), blocks=["x"])                # type: ignore[list-item]
+    with pytest.raises(RecipeError, match=r"is no block"):
+        pipeline(batch(*TEXTS), blocks=[{**PHRASE, "option": {}}])
+    with pytest.raises(RecipeError, match=r"no 'datatrove.pipeline.filters:RegexFiltre'"):
+        pipeline(batch(*TEXTS), blocks=[{"path": f"{FILTERS}:RegexFiltre"}])
+
+
+@pytest.mark.skipif(find_spec("spacy") is not None, reason="spaCy is installed here, so nothing is lacking")
+def test_a_filter_that_lacks_its_library_says_so_in_one_line() -> None:
+    with pytest.raises(RecipeError, match=r"GopherQualityFilter: .*spacy"):
+        pipeline(batch(*TEXTS), blocks=[{"path": f"{FILTERS}:GopherQualityFilter"}])

@@ -153,7 +153,11 @@ lake: lake
 ingest:
   pages: {tables: {paths: ["*.jsonl"]}, domain: web}
 curate:
-  corpus: {from: pages, stages: [gopher.signals], dedup: {exact: {}, minhash: {preset: fineweb, verify: 0.8}}, policy: plain}
+  corpus:
+    from: pages
+    stages: [gopher.signals, refinedweb.signals]
+    dedup: {exact: {}, minhash: {preset: fineweb, verify: 0.8}}
+    policy: plain
 """
 
 

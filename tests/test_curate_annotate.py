@@ -12,11 +12,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from catalog import spans
 from catalog.errors import RecipeError, WorkError
 from catalog.files import DataFile, footer, read
-from catalog.parts import Stage
-from catalog.stage import HOUSE, Bound
-from curate import annotate, corpus
+from catalog.stage import HOUSE, Bound, bind, find
+from catalog.staged import Stage
+from curate import annotate, corpus, fineweb
 from tests import stage_bodies
 from tests.spark_making import corpus as data_files
 from tests.spark_making import family
@@ -184,3 +185,25 @@ def test_a_killed_run_goes_on_at_the_file(tmp_path: Path) -> None:
     done = run(files, [slow], tmp_path)
     assert done.computed == 8 - len(there) == len(list(marks.iterdir()))
     assert family(done.files, "slow")["n"].to_list() == [1] * 8
+
+
+def test_a_stage_after_cuts_sees_what_they_leave(tmp_path: Path) -> None:
+    """C4's cuts, then FineWeb's signals of the rest."""
+    text = "Menu\n  A first line that stays[1].  \nShop now\n\tA second one, with no end\nuses cookies and more.\nMenu"
+    files = data_files(tmp_path, [{"text": text, "domain": "web"}, {"text": "", "domain": "web"}, {"text": "one", "domain": "web"}], 1)
+
+    def real(name: str, family: str, after: tuple[str, ...] = ()) -> Stage:
+        target = find("curate", name)
+        return Stage(name, bind(target, {}, ""), family, None, after=after)
+
+    both = [real("c4.signals", "c4"), real("fineweb.signals", "rest", ("c4.cuts",)), real("gopher.signals", "g")]
+    done = run(files, both, tmp_path)
+    rest = spans.apply(pl.concat(read(file, ["text"], ["c4"]) for file in done.files), {"cut": ["c4.cuts"]})
+    assert "Menu" not in rest[0] and "A first line that stays.  " in rest[0]
+    assert family(done.files, "rest").drop("doc_id").equals(fineweb.signals(pl.DataFrame({"text": rest})))
+    assert family(done.files, "rest")["lines"].to_list() == [2, 0, 0]
+    assert family(done.files, "g")["n_chars"].to_list() == [len(text), 0, 3]                     # the others see the text as it is
+    with pytest.raises(RecipeError, match="it writes spans .*leave after: out"):
+        run(files, [both[0], real("c4.signals", "again", ("c4.cuts",))], tmp_path)
+    with pytest.raises(RecipeError, match="reads 'c5', which no stage before it writes"):
+        run(files, [both[0], real("fineweb.signals", "rest", ("c5.cuts",))], tmp_path)

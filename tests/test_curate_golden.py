@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from catalog.schema import DOCUMENT
-from curate import c4, fineweb, gopher, language, pii
+from curate import c4, fineweb, gopher, language, madlad, pii
 from curate.policy import check, load
 
 PAGES = sorted(Path(__file__).parent.glob("golden/curate/*.yaml"))
@@ -22,6 +22,7 @@ STAGES = {
     "fineweb_after_c4": fineweb.after_c4,
     "language": language.identify,
     "pii": pii.spans,
+    "madlad": madlad.signals,
 }
 UNCOUNTED = {"score"}  # the model's, not countable by hand
 

@@ -19,12 +19,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from catalog.schema import text_bytes
 from catalog.split import ENDS, KIND, SYMBOL, TERMINAL, Words, characters, split_words
 from curate import c4, fineweb, gopher
 from curate.c4_lines import kept_text
+from curate.policy import load
+from curate.text.joined import joined
 
 HOME = Path(__file__).resolve().parent.parent
 ORACLE = HOME / "tests/oracle_filters.py"
@@ -133,8 +134,8 @@ def split(texts: list[str]) -> Words:
 
 
 def spelt(texts: list[str]) -> list[list[str]]:
-    """Return the words of each text as strings."""
-    found = split(texts)
+    """Return the words of each text as strings, letters of unspaced scripts joined as the rules that count words see them."""
+    found = joined(split(texts))
     raw = found.data.tobytes()
     words = [raw[start:end].decode() for start, end in zip(found.starts.tolist(), found.ends.tolist(), strict=True)]
     offsets = found.documents.tolist()
@@ -160,8 +161,8 @@ def questions(texts: list[str], path: Path) -> None:
 
 def reasons(frame: pl.DataFrame, policy: str, prefix: str) -> pl.Series:
     """Return the first of a policy's clauses with this prefix that is true of each row."""
-    clauses: dict[str, str] = yaml.safe_load((HOME / f"recipes/policies/{policy}.yaml").read_text(encoding="utf-8"))["drop"]
-    cases = " ".join(f"WHEN {sql} THEN '{name}'" for name, sql in clauses.items() if name.startswith(prefix + "_"))
+    clauses = load(HOME / f"recipes/policies/{policy}.yaml").drop
+    cases = " ".join(f"WHEN {clause.text} THEN '{clause.reason}'" for clause in clauses if clause.reason.startswith(prefix + "_"))
     return pl.SQLContext(texts=frame).execute(f"SELECT CASE {cases} END AS reason FROM texts", eager=True)["reason"]
 
 

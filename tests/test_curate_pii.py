@@ -17,7 +17,7 @@ from curate import pii
 
 def found(text: str) -> list[str]:
     row = pii.spans(pl.DataFrame({"text": [text]})).row(0, named=True)
-    assert row["emails"] + row["ips"] == len(row["spans"])
+    assert {kind: row[f"{kind}s"] for kind in pii.KINDS} == {kind: sum(span["kind"] == kind for span in row["spans"]) for kind in pii.KINDS}
     return [text[span["start"] : span["end"]] for span in row["spans"]]
 
 
@@ -79,7 +79,25 @@ def test_a_range_is_two_addresses() -> None:
     assert found("from 93.184.216.1-93.184.216.9") == ["93.184.216.1", "93.184.216.9"]
 
 
-@given(st.text("a1.@-日: ", max_size=80))
+@pytest.mark.parametrize("address", ["2606:4700:4700::1111", "2a00:1450:4009:80b:0:0:0:200e", "2001:4860:4860::8888", "2620:fe::fe", "2A01:E0A::1"])
+@pytest.mark.parametrize("frame", ["{}", "http://[{}]:80/", "日{}。", "addr {}/64", "({}),", "at {}.\n"])
+def test_global_ipv6_is_found_in_any_frame(address: str, frame: str) -> None:
+    assert found(frame.format(address)) == [address]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2001:db8::1 fe80::1 ::1 fc00::7 2002:c000:204::1 2001:0:4136::1",
+        "at 2024:01:15 and 2030:59, std::move 2abc::",
+        "2606:4700:4700::1111::1 20:30:40:50:60:70",
+    ],
+)
+def test_what_is_no_global_ipv6_is_left(text: str) -> None:
+    assert found(text) == []
+
+
+@given(st.text("a1.@-日: +(4)AB/", max_size=80))
 @settings(max_examples=300, deadline=None)
 def test_spans_are_in_order_and_apart(text: str) -> None:
     spans = pii.spans(pl.DataFrame({"text": [text]}))["spans"][0].to_list()
@@ -87,11 +105,20 @@ def test_spans_are_in_order_and_apart(text: str) -> None:
     assert all(left["end"] <= right["start"] for left, right in pairwise(spans))
 
 
-def test_labelled_sentences_lose_no_address_and_gain_none(data: Callable[[str], Path]) -> None:
-    """presidio-research's generated sentences: 17 addresses among 1,189 labelled things."""
+NAMES = {"EMAIL_ADDRESS": "email", "IP_ADDRESS": "ip", "PHONE_NUMBER": "phone", "CREDIT_CARD": "card", "IBAN_CODE": "iban", "US_SSN": "id"}
+
+
+def test_labelled_sentences_lose_little_and_gain_nothing(data: Callable[[str], Path]) -> None:
+    """presidio-research's generated sentences, of whose 1,346 labelled things 140 are of these kinds; no others' spans may come out either.
+
+    Lost: three numbers in other countries' formats behind `my registered`, a word that says nothing of telephones.
+    """
     with gzip.open(data("safety/presidio_pii_a.jsonl.gz")) as file:
         rows = [json.loads(line) for line in file]
-    wanted = {"EMAIL_ADDRESS", "IP_ADDRESS"}
-    gold = [sorted((s["start_position"], s["end_position"]) for s in row["spans"] if s["entity_type"] in wanted) for row in rows]
+    gold = [{(NAMES[s["entity_type"]], s["start_position"], s["end_position"]) for s in row["spans"] if s["entity_type"] in NAMES} for row in rows]
     spans = pii.spans(pl.DataFrame({"text": [row["full_text"] for row in rows]}))["spans"].to_list()
-    assert [[(span["start"], span["end"]) for span in row] for row in spans] == gold
+    ours = [{(span["kind"], span["start"], span["end"]) for span in row} for row in spans]
+    lost = [kind for wanted, got in zip(gold, ours, strict=True) for kind, _, _ in wanted - got]
+    assert sum(map(len, gold)) == 140
+    assert all(got <= wanted for wanted, got in zip(gold, ours, strict=True))
+    assert lost == ["phone"] * 3

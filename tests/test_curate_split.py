@@ -28,6 +28,7 @@ from catalog.split import (
     split_words,
     stripped,
 )
+from catalog.stage import widened, words
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.text("aB1. ,'-·…#\n\r\x85\u2028ßİΣ日ไ́👍", max_size=60)
 
@@ -150,3 +151,13 @@ def test_a_slice_of_a_column_is_split_like_a_column() -> None:
     column = pl.Series(["not me", None, "é two", "three"])
     words = split_words(*text_bytes(column[1:3]))
     assert words.documents.tolist() == [0, 0, 2]
+
+
+def test_a_batch_with_more_columns_is_not_split_again() -> None:
+    """A stage that reads what another wrote gets the batch with that beside it, and the words that are there."""
+    batch = pl.DataFrame({"text": ["the mill", "stands"]})
+    found = words(batch)
+    wide = widened(batch.with_columns(x=1), batch)
+    assert words(wide) is found and words(batch) is found
+    other = pl.DataFrame({"text": ["the mill"]})
+    assert words(other) is not found and words(wide).documents.size == 3

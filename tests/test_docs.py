@@ -31,7 +31,10 @@ from trainer import metrics
 
 PAGES = sorted([*HOME.glob("*.md"), *HOME.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
-COMMANDS = ("init", "run", "plan", "ls", "show", "sql", "why", "trace", "policy", "adopt", "jobs", "logs", "cancel", "gc", "fetch", "ship", "doctor")
+COMMANDS = (
+    "ablate", "init", "run", "plan", "ls", "show", "sql", "label", "train-quality", "why", "trace", "policy", "adopt", "jobs", "logs", "cancel", "gc", "fetch",
+    "ship", "doctor",
+)  # fmt: skip
 
 
 def blocks() -> list[tuple[str, str]]:
@@ -70,11 +73,11 @@ def test_pages_made_from_the_source_are_what_it_says() -> None:
 
 
 def test_help_lists_exactly_the_commands_that_there_are() -> None:
-    listed = re.findall(r"^  ([a-z]+)  ", headrace("--help").out, re.MULTILINE)
+    listed = re.findall(r"^  ([a-z][a-z-]+)  ", headrace("--help").out, re.MULTILINE)
     assert sorted(listed) == sorted(COMMANDS)
 
 
-@pytest.mark.parametrize("command", [*((name,) for name in COMMANDS), ("policy", "try"), ("policy", "apply")], ids=" ".join)
+@pytest.mark.parametrize("command", [*((name,) for name in COMMANDS), *(("policy", name) for name in ("try", "apply", "fit", "stop-words"))], ids=" ".join)
 def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
     said = headrace(*command, "--help")
     assert said.code == 0

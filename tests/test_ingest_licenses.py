@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.spdx import ORDER, named, terms
 from ingest.trees.packages import package
-from ingest.trees.spdx import ORDER, named, terms
 from ingest.trees.wordings import of_header, of_text
 
 MIT = "Permission is hereby granted, free of charge, to any person obtaining a copy ... The above copyright notice and this permission notice shall"

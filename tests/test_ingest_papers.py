@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from catalog import licenses
 from catalog.errors import InputError
 from catalog.stage import Refused
-from ingest import licenses, papers, reference
+from ingest import papers, reference
 from ingest.formula import formula
 from ingest.markup import PLACE, Draft, flat
 from ingest.texts.jats import jats_paper

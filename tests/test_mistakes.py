@@ -126,7 +126,7 @@ COMMANDS = {
     "out to an unknown kind": (["sql", "SELECT 1 AS x", "--out", "x.xls"], "--out x.xls: cannot write .xls; name a .parquet or .csv file"),
     "a policy with a regular expression": (["policy", "try", "regex.yaml", "--on", "corpus"], "regex.yaml:2: odd: \"regexp_matches(text, 'x')\": no function 'regexp_matches' that all engines share; did you mean 'greatest'?"),
     "a policy with an unknown signal": (["policy", "try", "signal.yaml", "--on", "corpus"], "signal.yaml:2: odd: 'gopher' has no signal 'n_wrods'; did you mean 'n_words'?"),
-    "no such policy": (["policy", "apply", "strict", "--on", "corpus"], "strict: no such policy file; there is c4, demo, fineweb"),
+    "no such policy": (["policy", "apply", "strict", "--on", "corpus"], "strict: no such policy file; there is addresses, books, c4, code-starcoder, copies, datatrove, dclm, demo, fineweb, fineweb2, gopher, nemotron ..."),
     "unknown kind to init": (["init", "curat"], "init: no kind 'curat'; did you mean 'curate'?"),
     "init over a file": (["init", "curate", "--out", "good.yaml"], "good.yaml exists; give another name with --out"),
     "nothing to adopt": (["adopt", "curate.corpus", "--recipe", "other.yaml"], "curate.corpus has made nothing in HOME/otherlake yet; run it"),

@@ -1,6 +1,7 @@
 """The real engine on the real model: answers, seeds, refusals, scores, the ledger as it grows, and a kill half-way."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from synth import ledger
 from synth.models import WHEELS, gguf_of
+from synth.scores import DIGITS
 from tests.synth_making import MODEL, documents
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
@@ -175,3 +177,45 @@ def test_a_wrong_job_is_one_line(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "job.json").write_text(text)
     done = subprocess.run([sys.executable, "-m", "synth", str(tmp_path / "job.json")], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and says in done.stderr
+
+
+# The judge
+
+def test_weights_of_digits_are_those_of_transformers(seen: dict[str, Any]) -> None:
+    mixed, known = seen["judged"]["mixed"], seen["reference"]["digits"]
+    found = json.loads(mixed[0]["text"])
+    assert list(found) == list(DIGITS) and [mixed[i]["finish"] for i in range(4)] == ["weighed", mixed[1]["finish"], "scored", "refused"]
+    assert list(found.values()) == pytest.approx(known, abs=0.25)                  # bf16 against fp32
+    assert mixed[0]["logprob"] == pytest.approx(math.log(sum(map(math.exp, found.values()))))
+    assert seen["judged"]["begun"].endswith("assistant\nScore: ")
+    assert mixed[1]["text"] and mixed[2]["logprob"] < 0
+
+
+def test_a_judgement_is_the_documents_text_with_a_score(seen: dict[str, Any]) -> None:
+    told = seen["judged"]["likelihood"]
+    parents = {row["doc_id"]: row for row in documents().iter_rows(named=True)}
+    assert told["shape"] == "judgement" and told["kept"] == len(told["rows"]) == 10 and told["reasons"] == [None] * 10
+    for row in told["rows"]:
+        parent = parents[row["gen"]["parents"][0]]
+        assert 0 <= row["score"] <= 5 and row["answer"] is None and row["text"] == parent["text"]
+        assert (row["domain"], row["title"], row["gen"]["depth"], row["gen"]["writer"]) == (parent["domain"], parent["title"], 0, "scores.educational")
+        assert row["license"] == "CC-BY-4.0" and row["doc_id"] != parent["doc_id"]
+    assert len({row["doc_id"] for row in told["rows"]}) == 10 and len({row["score"] for row in told["rows"]}) > 1
+
+
+def test_both_ways_read_the_same_answer_and_nothing_is_asked_twice(seen: dict[str, Any]) -> None:
+    judged = seen["judged"]
+    assert judged["likelihood"]["asked"] == 10 and judged["prompt"]["asked"] == judged["again"]["asked"] == 0
+    assert [row["score"] for row in judged["again"]["rows"]] == [row["score"] for row in judged["likelihood"]["rows"]]
+    assert all(row["score"] in range(6) for row in judged["prompt"]["rows"])
+    parents = [row["gen"]["parents"] for row in judged["likelihood"]["rows"]]
+    assert [row["gen"]["parents"] for row in judged["few"]["rows"]] == parents[:4]
+    assert all(0 < len(row["text"]) < 80 for row in judged["few"]["rows"])
+
+
+def test_what_has_no_score_is_dropped_with_the_reason(seen: dict[str, Any]) -> None:
+    judged = seen["judged"]
+    assert judged["none"]["reasons"] == ["no_digit"] * 2 and [row["score"] for row in judged["none"]["rows"]] == [None] * 2
+    assert len(judged["explained"]["rows"]) == 3 and all(row["answer"] for row in judged["explained"]["rows"])
+    for row, reason in zip(judged["explained"]["rows"], judged["explained"]["reasons"], strict=True):
+        assert (row["score"] is None) == (reason in ("answer_cut", "no_score", "no_such_score", "two_scores"))

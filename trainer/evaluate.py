@@ -1,12 +1,14 @@
 """Evaluation: bits per byte on a hold-out, and what a model writes when asked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from catalog.errors import InputError
@@ -29,21 +31,53 @@ def bits_per_byte(model_folder: str | Path, run_folder: str | Path, *, precision
     it is the sum of -log2 p over predicted tokens, over the UTF-8 bytes that they stand for. Raises InputError where the
     run has no hold-out or its tokens are not the model's.
     """
+    model, samples = _opened(model_folder, run_folder, threads)
+    return score(measure(model, samples, precision), samples)
+
+
+def bits_by_document(model_folder: str | Path, run_folder: str | Path, *, precision: str = "auto", threads: int | None = None) -> Score:
+    """Return what `bits_per_byte` does, and under `documents` a frame of how many bits each document of the hold-out took.
+
+    Its columns: doc_id, domain, host, uri, tokens, bits, bytes; one row a document, in the order of the hold-out. tokens and bytes
+    are those that were predicted: a document's first token is not, so one of a single token has 0 of all three.
+    """
+    model, samples = _opened(model_folder, run_folder, threads)
+    about = samples.held_out_documents().select("doc_id", "domain", "host", "uri")
+    found = np.zeros((about.height, 3))
+    for batch, nats in _nats(model, samples, precision):
+        asked = batch["labels"] >= 0
+        labels, of = batch["labels"][asked], batch["document"][asked]
+        np.add.at(found, of, np.stack([nats.cpu().numpy()[asked], samples.token_bytes[labels], np.ones(labels.size)], 1))
+    domain = about["domain"].replace_strict({name: i for i, name in enumerate(samples.held_out_domains)}, return_dtype=pl.Int64).to_numpy()
+    by_domain = np.zeros((len(samples.held_out_domains), 3))
+    np.add.at(by_domain, domain, found)
+    counts = {"tokens": found[:, 2].astype(np.int64), "bits": found[:, 0] / np.log(2), "bytes": found[:, 1].astype(np.int64)}
+    return {**score(by_domain, samples), "documents": about.with_columns(pl.Series(name, values) for name, values in counts.items())}
+
+
+def _opened(model_folder: str | Path, run_folder: str | Path, threads: int | None) -> tuple[PreTrainedModel, Samples]:
+    """A model and the run whose hold-out it is asked about. Raises InputError where there is none, or its tokens are not the model's."""
     samples = Samples.open(run_folder)
     if not samples.lock["held_out"]["documents"]:
         raise InputError(f"{run_folder}: its mixture holds nothing out; set hold_out: 5% in the mix")
     if tokenizers.identity(model_folder) != samples.lock["tokenizer"]:
         raise InputError(f"{model_folder}: its tokenizer is not the one of {run_folder}; measure on a mixture of its own tokens")
     machine.set_threads(threads)
-    model = models.read(model_folder).to(machine.device())
-    return score(measure(model, samples, precision), samples)
+    return models.read(model_folder).to(machine.device()), samples
+
+
+def measure(model: PreTrainedModel, samples: Samples, precision: str, *, rank: int = 0, world: int = 1) -> npt.NDArray[np.float64]:
+    """Return nats, bytes and tokens by domain of the hold-out, [domains, 3]: this rank's share, to be summed over ranks."""
+    found = np.zeros((len(samples.held_out_domains), 3))
+    for batch, nats in _nats(model, samples, precision, rank, world):
+        np.add.at(found, batch["source"], np.stack([nats.sum(1).cpu().numpy(), batch["row_bytes"], (batch["labels"] >= 0).sum(1)], 1))
+    return found
 
 
 @torch.no_grad()
-def measure(model: PreTrainedModel, samples: Samples, precision: str, *, rank: int = 0, world: int = 1) -> npt.NDArray[np.float64]:
-    """Return nats, bytes and tokens by domain of the hold-out, [domains, 3]: this rank's share, to be summed over ranks."""
+def _nats(model: PreTrainedModel, samples: Samples, precision: str, rank: int = 0, world: int = 1) -> Iterator[tuple[dict[str, Any], Tensor]]:
+    """Yield each batch of the hold-out that is this rank's with the nats of its labels, float64 [B, T], 0 where nothing is asked."""
     where, was_training = next(model.parameters()).device, model.training
-    found = np.zeros((len(samples.held_out_domains), 3))
     model.eval()
     for i, batch in enumerate(samples.held_out(ROWS)):
         if i % world != rank:
@@ -52,10 +86,8 @@ def measure(model: PreTrainedModel, samples: Samples, precision: str, *, rank: i
         with machine.autocast(where, precision):
             hidden = models.hidden_states(model, torch.from_numpy(batch["tokens"]).to(where), torch.from_numpy(batch["positions"]).to(where))
             said = log_probs(hidden.flatten(0, 1), models.head(model), labels.flatten()).view_as(labels)
-        nats = -said.double().sum(1).cpu().numpy()
-        np.add.at(found, batch["source"], np.stack([nats, batch["row_bytes"], (batch["labels"] >= 0).sum(1)], 1))
+        yield batch, -said.double()
     model.train(was_training)
-    return found
 
 
 def score(measured: npt.NDArray[np.float64], samples: Samples) -> Score:

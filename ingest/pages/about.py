@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ingest import licenses
+from catalog import licenses
 from ingest.crawling import optout
 from ingest.pages.blocks import Blocks
 from ingest.pages.links import META, tags

@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 
 from lxml import etree
 
-from ingest import licenses
+from catalog import licenses
 from ingest.markup import Draft, tag, words_of
 
 DOI_PREFIX = re.compile(r"^(?:https?://(?:dx\.)?doi\.org/|doi:)\s*", re.I)

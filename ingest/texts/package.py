@@ -15,7 +15,7 @@ from urllib.parse import unquote, urldefrag
 
 from lxml import etree
 
-from ingest import licenses
+from catalog import licenses
 from ingest.markup import parse, tag, words_of
 from ingest.texts.xhtml import EPUB_TYPE
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from catalog import licenses
 from catalog.stage import Refused
-from ingest import licenses
 from ingest.texts.chapters import unframe
 from ingest.texts.onepage import chapters_of
 from ingest.texts.paged import Block, blocks_of, by_outline

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from catalog.spdx import MAX_SAID, named
 from ingest.archives import stem
-from ingest.trees.spdx import MAX_SAID, named
 from ingest.trees.wordings import of_text
 
 LICENSE_FILE = re.compile(r"^(?:un)?licen[cs]es?(?:[._-][\w. -]+)?$|^copying(?:[._-][\w.-]+)?$|^(?:mit|bsd|apache|gpl|lgpl)-licen[cs]e(?:\.\w+)?$"

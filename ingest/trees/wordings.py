@@ -6,8 +6,8 @@ copy is the same. Of each licence a few sentences stand here that its other vers
 
 import re
 
-from ingest.licenses import of_statement
-from ingest.trees.spdx import PERL, named
+from catalog.licenses import of_statement
+from catalog.spdx import PERL, named
 
 MAX_TEXT = 120_000
 SPAN = 2500

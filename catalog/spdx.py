@@ -6,6 +6,7 @@ permissive, since one may choose, and of what is joined by AND the strictest. Th
 """
 
 import re
+from collections.abc import Callable
 
 PERMISSIVE = """
 0BSD AFL-3.0 Apache-1.1 Apache-2.0 Artistic-1.0-Perl Artistic-2.0 BlueOak-1.0.0 BSD-1-Clause BSD-2-Clause BSD-2-Clause-Patent BSD-3-Clause
@@ -80,7 +81,7 @@ def named(said: str) -> str | None:
     parts = said.split("/")
     if len(parts) > 1 and all(map(_one, parts)):
         return " OR ".join(str(_one(part)) for part in parts)
-    return said if "(" in said and _parsed(said) is not None and any(token in IDS for token in said.lower().strip("()").split()) else None
+    return said if "(" in said and ranked(said, _rank) is not None and any(token in IDS for token in said.lower().strip("()").split()) else None
 
 
 def _one(said: str) -> str | None:
@@ -115,7 +116,7 @@ def terms(expression: str | None) -> str | None:
     """Return what a licence expression asks: permissive, weak-copyleft, copyleft, or other (what is not known, or forbids); None of none."""
     if not expression:
         return None
-    rank = _parsed(expression)
+    rank = ranked(expression, _rank)
     return ORDER[-1 if rank is None else rank]
 
 
@@ -131,8 +132,11 @@ def _shared(name: str) -> str:
     return "other" if found is None else "copyleft" if found[1] else "permissive"
 
 
-def _parsed(expression: str) -> int | None:
-    """The rank of an expression; None where it is none. AND binds tighter than OR (SPDX 3.0, annex B.4.5)."""
+def ranked(expression: str, rank_of: Callable[[str, str], int]) -> int | None:
+    """Return the rank of an expression: the least of what OR joins, the greatest of what AND does; None where it is no expression.
+
+    `rank_of` is given a licence's name and its exception, or the empty string. AND binds tighter than OR (SPDX 3.0, annex B.4.5).
+    """
     tokens = PARTS.findall(expression)[::-1]
 
     def either(deep: int) -> int:
@@ -164,7 +168,7 @@ def _parsed(expression: str) -> int | None:
         if tokens and tokens[-1].upper() == "WITH":
             tokens.pop()
             exception = tokens.pop()
-        return _rank(word, exception)
+        return rank_of(word, exception)
 
     try:
         rank = either(0)

@@ -1,0 +1,92 @@
+"""One stage of a curate part as a recipe writes it: the function, its knobs, and what the runner itself takes from them."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalog.errors import RecipeError
+from catalog.predicates import parse
+from catalog.stage import Bound, bind, find
+from catalog.written import Lines, listed, word
+
+Given = dict[str, Any]
+TAKEN = (
+    "doc_id", "uri", "host", "domain", "dump", "title", "author", "date", "license", "lang", "confidence", "origin_hash", "text", "source", "facts", "media",
+    "modality", "gen", "messages", "prompt", "chosen", "rejected", "scores", "score", "answer", "kept", "reason", "dup",
+)  # fmt: skip
+"""Names that rows and jobs have already."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a curate part: the function, its knobs, the family it writes, where it runs, behind which cuts, and which time it is forced.
+
+    `models` and `files` are the knobs that name such; `stands` is what stands for knobs in the address: digests, not paths.
+    """
+
+    name: str
+    bound: Bound
+    family: str
+    where: str | None
+    again: str = ""
+    models: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    stands: tuple[tuple[str, str], ...] = ()
+    after: tuple[str, ...] = ()
+
+
+def stage(item: Any, i: int, part: str, lines: Lines, folder: Path) -> Stage:
+    at = lines.where("curate", part, "stages", str(i))
+    if isinstance(item, str):
+        item = {item: {}}
+    if not isinstance(item, dict) or len(item) != 1:
+        raise RecipeError(f"{at}a stage is a name, or one name with its knobs")
+    name, knobs = next(iter(item.items()))
+    knobs = knobs_of(knobs, name, at)
+    where, family, after = knobs.pop("where", None), knobs.pop("family", None), listed(knobs.pop("after", None))
+    target = find("curate", str(name), at)
+    predicate(where, at)
+    if family is not None and (not word(family) or not re.fullmatch(r"[a-z][a-z0-9_]*", family) or family in TAKEN or family.startswith("verdict")):
+        raise RecipeError(f"{at}family: {family!r} cannot be one; use lower-case letters, digits and _, and none of a document's columns")
+    if not all(word(cut) and re.fullmatch(r"[a-z]\w*\.[a-z]\w*", cut) for cut in after):
+        raise RecipeError(f"{at}after: {after!r}; name spans that a stage before it writes, such as [c4.cuts]")
+    kinds = {knob: kind.partition(" |")[0] for knob, kind in target.types.items()}
+    models, files = (tuple(knob for knob, kind in kinds.items() if kind in wanted) for wanted in (("ModelName",), ("File", "Files")))
+    bound = bind(target, _placed(knobs, kinds, folder), at)
+    return Stage(str(name), bound, family or target.family, where, models=models, files=files, after=tuple(after))
+
+
+def _placed(knobs: Given, kinds: Mapping[str, str], folder: Path) -> Given:
+    """Return knobs with the paths of files and models made absolute, from the recipe's folder; `PACKAGE:PATH` and a model's name stay as they are."""
+
+    def file(name: Any) -> Any:
+        inside = not isinstance(name, str) or (":" in name and not (folder / name).exists())
+        return name if inside else os.path.normpath(folder / name)
+
+    def placed(kind: str, value: Any) -> Any:
+        if kind == "Files" and isinstance(value, dict):
+            return {key: file(path) for key, path in value.items()}
+        if kind == "File" or (kind == "ModelName" and word(value) and re.search(r"[/.]", value)):
+            return file(value)
+        return value
+
+    return {name: placed(kinds.get(name, ""), value) for name, value in knobs.items()}
+
+
+def knobs_of(given: Any, name: Any, at: str) -> Given:
+    """Return the knobs that are written under a name: a mapping, or nothing."""
+    if given is not None and not isinstance(given, dict):
+        raise RecipeError(f"{at}{name}: {given!r} is not a mapping of knobs; write {name}: {{}} for the defaults")
+    return dict(given or {})
+
+
+def predicate(where: Any, at: str) -> None:
+    """Refuse a `where:` that is not the policies' SQL before anything starts; its names are known once the data is there."""
+    if where is None:
+        return
+    if not isinstance(where, str):
+        raise RecipeError(f"{at}where: {where!r} is not a predicate; write it as in a policy, such as domain = 'web'")
+    parse(where, f"{at}where: ")

@@ -1,0 +1,202 @@
+"""The walk over sentences behind `madlad.signals`: which of MADLAD-400's rules a sentence meets."""
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from catalog.split import ALPHA, DIGIT, TERMINAL, UPPER, WHITE, Bytes, Offsets, Table, Words, characters, decode, stripped
+
+LIST_CASE, LENGTH, TECHNICAL, CURSED, DOLMA_CURSED = 1, 2, 4, 8, 16
+QUESTIONABLE = ("questionable", "questionable_2_5")
+
+LEAST_WORDS = 12  # rule 2
+SHORTEST, LONGEST = 20, 500  # characters, rule 3
+FIFTH = 5  # rule 4: one character of so many
+FULL_WIDTH = 0x3000  # a sign from here on ends a sentence without white space behind it
+
+PLAIN = (
+    " №", "\ufffd\ufffd\ufffd", "aute irure dolor ", " sunt in culpa qui ", "orem ipsum ", " quis nostrud ", " adipisicing ", " dolore eu ",
+    " cupidatat ", "autem vel eum", "wisi enim ad", " sex ", " porn ", "黄色电影", "mp3", "ownload", "Episode", "Develop", "Facebook",
+    " crusher ", " xxx ",
+)  # fmt: skip
+"""What is cursed, wherever it stands and as it is written (rule 5; the card of allenai/MADLAD-400)."""
+EXPRESSIONS = ("Vol.", " Ep.", " шт.")
+"""The same, written there as regular expressions."""
+AT_END = ("|", " nr.", " г.", " кг.")
+"""The same, at the end of a sentence."""
+PATTERNS = ((9, 3), (9, 4))
+"""Runs of nine words of three characters each, of four each (rule 5's `...` and `....`, whose full stops stand for any character)."""
+SINGLES = 9  # a run of so many single characters between spaces
+
+COMMONNESS = " etaoinsrhldcumfpgwybvkxjqz"  # the rarest letter of a string is the one by which it is looked for
+Counts = npt.NDArray[np.int64]
+
+
+def _tables() -> tuple[Bytes, Counts, Counts, Counts, Counts, Counts]:
+    """Return the strings as bytes, their lengths, anchors and outcomes, and which strings (first to last) to try at a byte."""
+    rules = [(text, CURSED | DOLMA_CURSED) for text in PLAIN] + [(text, CURSED) for text in EXPRESSIONS] + [(text, -CURSED) for text in AT_END]
+    raw = [(text.encode(), rule) for text, rule in rules]
+    keyed = sorted((text[at := _rarest(text)], text, at, rule) for text, rule in raw)
+    width = max(len(text) for _, text, _, _ in keyed)
+    letters = np.array([list(text.ljust(width, b"\0")) for _, text, _, _ in keyed], np.uint8)
+    lengths, anchors, outcomes = (np.array(column, np.int64) for column in zip(*((len(text), at, rule) for _, text, at, rule in keyed), strict=True))
+    keys = np.array([key for key, *_ in keyed])
+    first, last = np.searchsorted(keys, np.arange(256), "left"), np.searchsorted(keys, np.arange(256), "right")
+    return letters, lengths, anchors, outcomes, first, last
+
+
+def _rarest(text: bytes) -> int:
+    """The place of the byte that is rarest in texts: the last byte of a letter outside ASCII, else a sign or a capital, else by COMMONNESS."""
+    ranks = [100 if byte > 0x7F and byte & 0xC0 == 0x80 else -1 if byte > 0x7F else COMMONNESS.find(chr(byte)) % 99 for byte in text]
+    return ranks.index(max(ranks))
+
+
+STRINGS = _tables()
+
+
+def judge_sentences(split: Words) -> Counts:
+    """Return, a row a document: sentences; those that meet rules 2, 3, 4 and 5; any of these; rule 2 or Dolma 3's reading of rule 5."""
+    counts: Counts = _judge(split.data, split.texts, split.documents, split.starts, split.flags, *STRINGS, characters()[0])
+    return counts
+
+
+@numba.njit(cache=True, nogil=True)
+def _judge(
+    data: Bytes, texts: Offsets, documents: Offsets, starts: Offsets, flags: Bytes,
+    letters: Bytes, lengths: Counts, anchors: Counts, outcomes: Counts, first: Counts, last: Counts, table: Table,
+) -> Counts:  # fmt: skip
+    out = np.zeros((texts.size - 1, 7), np.int64)
+    for d in range(texts.size - 1):
+        at, stop, w = texts[d], texts[d + 1], documents[d]
+        while at < stop:
+            marks, end = _sentence(data, at, stop, table)
+            begin, last_byte = stripped(data, at, marks, table)
+            at = end
+            if begin == last_byte:  # white space alone, or nothing, in front of the signs
+                continue
+            end = end if marks < end else last_byte
+            told, w = _list_case(data, starts, flags, w, documents[d + 1], end, table)
+            told |= _measured(data, begin, end) | _cursed(data, begin, end, letters, lengths, anchors, outcomes, first, last)
+            out[d, 0] += 1
+            for k in range(4):
+                out[d, 1 + k] += told >> k & 1
+            out[d, 5] += told & (LIST_CASE | LENGTH | TECHNICAL | CURSED) > 0
+            out[d, 6] += told & (LIST_CASE | DOLMA_CURSED) > 0
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _sentence(data: Bytes, at: int, stop: int, table: Table) -> tuple[int, int]:
+    """Return where the signs that end the sentence at a byte begin and where they end; twice the end of the text where there are none."""
+    marks, wide = -1, False
+    while at < stop:
+        code, width = decode(data, at)
+        if table[code] & TERMINAL:
+            marks, wide = (marks if marks >= 0 else at), code >= FULL_WIDTH
+        elif marks >= 0 and (wide or table[code] & WHITE):
+            return marks, at
+        else:
+            marks = -1
+        at += width
+    return (marks, stop) if wide and marks >= 0 else (stop, stop)
+
+
+@numba.njit(cache=True, nogil=True)
+def _list_case(data: Bytes, starts: Offsets, flags: Bytes, w: int, stop: int, end: int, table: Table) -> tuple[int, int]:
+    """Return LIST_CASE where over half of the words before a byte begin with a capital, and the first word behind it."""
+    every = capitals = 0
+    while w < stop and starts[w] < end:
+        if flags[w] & (ALPHA | DIGIT):
+            code = decode(data, starts[w])[0]
+            if code != 0x27 and code != 0x2019:  # 't of don't is no word of its own here
+                every += 1
+                capitals += table[code] & UPPER > 0
+        w += 1
+    return (LIST_CASE if every >= LEAST_WORDS and 2 * capitals > every else 0), w
+
+
+@numba.njit(cache=True, nogil=True)
+def _measured(data: Bytes, at: int, end: int) -> int:
+    """Return LENGTH and TECHNICAL for a sentence."""
+    chars = technical = 0
+    for i in range(at, end):
+        byte = data[i]
+        chars += byte & 0xC0 != 0x80
+        technical += 0x30 <= byte <= 0x39 or byte == 0x7B or byte == 0x7D or byte == 0x2B or byte == 0x2F or byte == 0x28 or byte == 0x29 or byte == 0x3E
+    return (LENGTH if chars < SHORTEST or chars > LONGEST else 0) | (TECHNICAL if FIFTH * technical > chars else 0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _cursed(
+    data: Bytes, at: int, end: int, letters: Bytes, lengths: Counts, anchors: Counts, outcomes: Counts, first: Counts, last: Counts
+) -> int:
+    """Return CURSED and DOLMA_CURSED for a sentence."""
+    told = 0
+    for i in range(at, end):
+        for s in range(first[data[i]], last[data[i]]):
+            begin = i - anchors[s]
+            behind = begin + lengths[s]
+            if begin >= at and behind <= end and (outcomes[s] > 0 or behind == end) and _same(data, begin, letters[s], lengths[s]):
+                told |= abs(outcomes[s])
+        if data[i] == 0x20 and not told & DOLMA_CURSED and (_runs(data, i, end) or _singles(data, i, end)):
+            told |= CURSED | DOLMA_CURSED
+        if data[i] == 0x2C and not told & DOLMA_CURSED and _commas(data, i, end):
+            told |= CURSED | DOLMA_CURSED
+    return told
+
+
+@numba.njit(cache=True, nogil=True)
+def _same(data: Bytes, at: int, letters: Bytes, length: int) -> bool:
+    j = 0
+    while j < length and data[at + j] == letters[j]:
+        j += 1
+    return j == length
+
+
+@numba.njit(cache=True, nogil=True)
+def _past(data: Bytes, at: int, end: int, chars: int) -> int:
+    """Return where the character behind so many others begins, -1 where there are fewer or a line ends among them."""
+    for _ in range(chars):
+        if at >= end or data[at] == 0x0A:
+            return -1
+        at += decode(data, at)[1]
+    return at
+
+
+@numba.njit(cache=True, nogil=True)
+def _runs(data: Bytes, start: int, end: int) -> bool:
+    """Say whether one of PATTERNS stands at a byte."""
+    for count, chars in PATTERNS:
+        at, met = start, 0
+        while met < count and 0 <= at < end and data[at] == 0x20:
+            at = _past(data, at + 1, end, chars)
+            met += at >= 0
+        if met == count:
+            return True
+    return False
+
+
+@numba.njit(cache=True, nogil=True)
+def _singles(data: Bytes, at: int, end: int) -> bool:
+    """Say whether SINGLES characters that are no space stand behind a space each."""
+    for _ in range(SINGLES):
+        if at + 1 >= end or data[at] != 0x20 or data[at + 1] == 0x20:
+            return False
+        at += 1 + decode(data, at + 1)[1]
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _commas(data: Bytes, at: int, end: int) -> bool:
+    """Say whether a comma stands at a byte and four times a space, two characters and a comma or two behind it."""
+    at += 1
+    for _ in range(4):
+        if at >= end or data[at] != 0x20:
+            return False
+        at = _past(data, at + 1, end, 2)
+        if at < 0 or at >= end or data[at] != 0x2C:
+            return False
+        at += 1
+        if at < end and data[at] == 0x2C:
+            at += 1
+    return True

@@ -1,0 +1,96 @@
+"""What stands between white space, `str.split()`: the words by which DCLM, NeMo Curator and data-juicer count.
+
+The house's words (`catalog.split`) part "don't" and "end." in two; thresholds that were set on white-space words want these.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from catalog.schema import text_bytes
+from catalog.split import ALPHA, UPPER, WHITE, Bytes, Hashes, Offsets, Small, Table, characters, decode, hash_word
+from catalog.stage import once
+
+CAPITAL = 2
+"""The first character is a capital. The other flags are catalog.split's: ALPHA, UPPER."""
+
+
+@dataclass(frozen=True)
+class Spaced:
+    """The white-space words of a batch of texts, flat: word w of document d stands at documents[d] <= w < documents[d + 1]."""
+
+    data: Bytes
+    texts: Offsets
+    documents: Offsets
+    starts: Offsets
+    ends: Offsets
+    lowers: Hashes  # catalog.schema.hash_bytes of the word in small letters
+    lengths: npt.NDArray[np.int64]  # characters
+    flags: Bytes
+
+
+def spaced(batch: pl.DataFrame) -> Spaced:
+    """Return the white-space words of a batch's `text`, split once for all the stages that see this very batch."""
+    found: Spaced = once("spaced", batch, lambda: split_spaced(*text_bytes(batch["text"])))
+    return found
+
+
+def split_spaced(data: Bytes, texts: Offsets) -> Spaced:
+    """Return the white-space words of the texts data[texts[d]:texts[d + 1]], which must be valid UTF-8."""
+    table, small = characters()
+    documents = _count(data, texts, table)
+    return Spaced(data, texts, documents, *_split(data, texts, documents, table, small))
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(data: Bytes, texts: Offsets, table: Table) -> Offsets:
+    """Return n + 1 offsets of the documents' words."""
+    documents = np.zeros(texts.size, np.int64)
+    count = 0
+    for d in range(texts.size - 1):
+        at, inside = texts[d], False
+        while at < texts[d + 1]:
+            code, width = decode(data, at)
+            white = table[code] & WHITE > 0
+            count += not (white or inside)
+            inside = not white
+            at += width
+        documents[d + 1] = count
+    return documents
+
+
+@numba.njit(cache=True, nogil=True)
+def _split(
+    data: Bytes, texts: Offsets, documents: Offsets, table: Table, small: Small
+) -> tuple[Offsets, Offsets, Hashes, npt.NDArray[np.int64], Bytes]:
+    total = documents[-1]
+    starts, ends, lengths = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, np.int64)
+    lowers, flags = np.empty(total, np.uint64), np.empty(total, np.uint8)
+    w = 0
+    for d in range(texts.size - 1):
+        at, stop = texts[d], texts[d + 1]
+        while at < stop:
+            code, width = decode(data, at)
+            entry = np.int64(table[code])
+            if entry & WHITE:
+                at += width
+                continue
+            start, length = at, 0
+            some: Any = np.int64(0)
+            told = CAPITAL if entry & UPPER else 0
+            while not entry & WHITE:
+                some |= entry
+                length += 1
+                at += width
+                if at == stop:
+                    break
+                code, width = decode(data, at)
+                entry = np.int64(table[code])
+            starts[w], ends[w], lengths[w], flags[w] = start, at, length, told | some & (ALPHA | UPPER)
+            lowers[w] = hash_word(data, start, at, some & UPPER, small)[1]
+            w += 1
+    return starts, ends, lowers, lengths, flags

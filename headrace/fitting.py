@@ -1,0 +1,140 @@
+"""Do a quality part: fit a model to what SELECTs answer, store it in the lake, and record what it is worth."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from catalog.errors import HeadraceError, InputError, QueryError
+from catalog.files import publish, temporary, write_json
+from catalog.ids import derive
+from catalog.lake import Lake
+from catalog.parts import Part
+from catalog.progress import Meter
+from catalog.stage import load
+from headrace.child import Work
+from headrace.consumed import CONSUMED
+from headrace.done import Row, finish
+
+ABOUT = "about.json"
+RECIPES = Path("runs") / ".recipes"
+
+
+def run(part: Part, work: Work) -> str:
+    """Fit, record and return one line about the model."""
+    relative = Path("runs") / f"{part.id}-{work.key(part)}"
+    folder = work.lake.root / relative
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / ABOUT).is_file():                       # killed behind the fit: it is not done again
+        _fit(part, work, folder)
+    about: Row = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    finish(work.lake, work.recipe, part, work.key(part), work.job, str(relative), _told(part, work, relative, about))
+    return _line(part, about)
+
+
+def _fit(part: Part, work: Work, folder: Path) -> None:
+    taught: dict[str, list[pl.DataFrame]] = {}
+    with Meter(part.id, None, "rows") as meter:
+
+        def ask(key: str, sql: str) -> Iterator[pl.DataFrame]:
+            for piece in answers(work.lake, key, sql):
+                meter.add(piece.height)
+                taught.setdefault(key, []).append(_remembered(piece, key))
+                yield piece
+
+        try:
+            about = load(part.bound[0].path)(ask, str(folder / "model"), seed=derive(work.recipe.seed, part.id), **part.bound[0].knobs)
+        except InputError as error:
+            raise InputError(f"{part.id}: {error}") from None
+    seen = pl.concat([piece for pieces in taught.values() for piece in pieces])
+    _write(seen.filter(pl.col("doc_id").is_not_null()).sort("doc_id", "side"), folder / CONSUMED)
+    sides = seen.group_by("side", "license", maintain_order=True).agg(pl.len().alias("documents"), pl.col("tokens").sum()).sort("side", "license")
+    write_json(folder / ABOUT, {**about, "sides": sides.to_dicts()})
+
+
+def answers(lake: Lake, key: str, sql: str) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a SELECT in pieces. Raises QueryError that says which one."""
+    try:
+        with lake.stream(sql) as reader:
+            for batch in reader:
+                yield pl.DataFrame(pl.from_arrow(batch))
+    except QueryError as error:
+        raise QueryError(f"{key}: {error}") from None
+
+
+def _remembered(piece: pl.DataFrame, side: str) -> pl.DataFrame:
+    """What is kept of the rows that a model was fitted to: ids, licences and sizes, in so far as the SELECT gave them."""
+    text = pl.col("text").str.len_bytes() // 4 if piece.schema.get("text") == pl.String else pl.lit(0)
+    have = {name: pl.col(name).cast(pl.String) if name in piece.columns else pl.lit(None, pl.String) for name in ("doc_id", "license")}
+    return piece.with_columns(**have, side=pl.lit(side), tokens=text.cast(pl.Int64).fill_null(0)).select("doc_id", "license", "side", "tokens")
+
+
+def _write(rows: pl.DataFrame, path: Path) -> None:
+    written = temporary(path)
+    rows.write_parquet(written)
+    path.unlink(missing_ok=True)
+    publish(written, path)
+
+
+def _told(part: Part, work: Work, relative: Path, about: Row) -> dict[str, list[Row]]:
+    """The rows of a fitted model for the catalogue: what it is, how good on what was held out, and what it was fitted to."""
+    shared = {"train_run": relative.name, "model": part.name}
+    queries = part.given["queries"]
+    snapshots = [work.lake.snapshot(name).name for name in part.given["from"] if name.partition("@")[0] in work.lake.datasets()]
+    whole = {
+        **shared, "act": "quality", "kind": part.given["kind"], "recipe": work.recipe.name, "key": work.key(part), "run_folder": str(relative),
+        "folder": str(relative / "model"), "digest": about["digest"], "started_from": "its labels", "trained_on": ", ".join(snapshots),
+        "queries": queries, "metrics": about.get("metrics") or {}, "seed": work.recipe.seed,
+    }  # fmt: skip
+    scores = [
+        {"model": part.name, "of": part.name, "task": name, "domain": "held out", **_interval(value)}
+        for name, value in (about.get("metrics") or {}).items() if value is not None
+    ]  # fmt: skip
+    counts = ("license", "documents", "tokens")
+    read = [{**shared, "dataset": row["side"], "domain": part.given["kind"], **{name: row[name] for name in counts}} for row in about["sides"]]
+    told = {"model": [whole], "consumption": read, "run": [{"part": part.id, "recipe": work.recipe.name, "state": "done"}]}
+    return {**told, "eval_result": scores} if scores else told
+
+
+def _interval(value: Any) -> Row:
+    return dict(zip(("value", "low", "high"), value, strict=True)) if isinstance(value, list) else {"value": value}
+
+
+def _line(part: Part, about: Row) -> str:
+    """What came of it, for the person who runs this."""
+    scores = about.get("metrics") or {}
+    if scores.get("auc"):
+        value, low, high = scores["auc"]
+        return f"{about['positives']:,} of {about['documents']:,} positive; held-out AUC {value:.3f} [{low:.3f}, {high:.3f}]"
+    if scores.get("spearman"):
+        value, low, high = scores["spearman"]
+        return f"{about['documents']:,} scored; held-out rank correlation {value:.3f} [{low:.3f}, {high:.3f}]"
+    if "ngrams" in about:
+        return f"{about['words']:,} words, {sum(about['ngrams']):,} n-grams"
+    documents = {row["side"]: 0 for row in about["sides"]}
+    for row in about["sides"]:
+        documents[row["side"]] += row["documents"]
+    return ", ".join(f"{side} of {count:,} rows" for side, count in documents.items())
+
+
+def train_quality(lake_path: str, name: str, body: Row, settings: Sequence[str], seed: int, force: bool, lock_timeout: float) -> None:
+    """Fit one model from the command line: a recipe of one part, kept in the lake, so that all that holds of recipes holds of it."""
+    from headrace.river import Options, flow
+
+    lake = Lake.open(lake_path)                              # there must be one: the SELECTs ask it
+    folder = lake.root / RECIPES
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.yaml"
+    recipe = {"name": f"quality-{name}", "seed": seed, "lake": str(lake.root), "quality": {name: body}}
+    written = temporary(path)
+    written.write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    written.replace(path)
+    try:
+        knobs = tuple(f"quality.{name}.{setting}" for setting in settings)
+        flow(Options(recipe=str(path), settings=knobs, lock_timeout=lock_timeout, force=(f"quality.{name}",) if force else ()))
+    except HeadraceError as error:
+        text = str(error).replace(f"{path}:", "train-quality:", 1)
+        raise type(error)(text) from None

@@ -1,0 +1,79 @@
+"""What a stage's models and files are, as digests: a model may be a part of `quality:`, a model of the lake, or a path; a list is a file."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from catalog.errors import InputError, RecipeError, near
+from catalog.lake import Lake
+from catalog.parts import Part
+from catalog.recipe import Recipe
+from catalog.staged import Stage
+from curate.listed.files import located
+from headrace.done import finished, scorers
+
+
+def digest_of(path: str) -> str:
+    """Return what tells a model from others: the digest in its model.json, or of a file (ARPA) that of its bytes. Raises InputError."""
+    file = Path(path) / "model.json" if Path(path).is_dir() else Path(path)
+    try:
+        state = file.stat()
+        return _digest(str(file), state.st_mtime_ns, state.st_size)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no model of ours"
+        raise InputError(f"{path}: no model can be read there: {why}") from None
+
+
+@lru_cache(maxsize=64)
+def _digest(file: str, _changed: int, _size: int) -> str:
+    if file.endswith("model.json"):
+        return str(json.loads(Path(file).read_text(encoding="utf-8"))["digest"])
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def model_key(lake: Lake, name: str, recipe: Recipe, part: Part) -> str:
+    """Return the digest of a model that no part of the recipe makes. Raises RecipeError, with what to do."""
+    if "/" in name:
+        return digest_of(name)
+    known = scorers(lake)
+    if name not in known:
+        made = [p.name for p in recipe.parts if p.section == "quality"]
+        how = f"add it under `quality:`, or `headrace train-quality {name}`; `make quality` fits some to begin with (docs/signals.md)"
+        raise RecipeError(f"{recipe.path}:{part.line}: {part.id}: there is no model {name!r}{near(name, [*made, *known])}: {how}")
+    return str(known[name]["digest"])
+
+
+def files_key(stage: Stage, where: str) -> list[str]:
+    """Return what tells the files that a stage's knobs name from other files of these names: their content."""
+    return [f"{knob} {_files_digest(stage.bound.knobs[knob], f'{where}{stage.name}')}" for knob in stage.files]
+
+
+def _files_digest(given: Any, who: str) -> str:
+    named = given if isinstance(given, Mapping) else {"": given}
+    return json.dumps({key: digest_of(str(located(path, who))) if isinstance(path, str) else path for key, path in named.items()}, sort_keys=True)
+
+
+def resolved(stage: Stage, part: Part, recipe: Recipe, lake: Lake, keys: dict[str, str]) -> Stage:
+    """Return a stage whose models are folders, and whose address holds their digests and those of its files."""
+    knobs = dict(stage.bound.knobs)
+    stands = [(knob, _files_digest(knobs[knob], stage.name)) for knob in stage.files]
+    for knob in stage.models:
+        folder = _folder(str(knobs[knob]), part, recipe, lake, keys)
+        knobs[knob] = folder
+        stands.append((knob, digest_of(folder)))
+    return replace(stage, bound=replace(stage.bound, knobs=knobs), stands=tuple(stands))
+
+
+def _folder(name: str, part: Part, recipe: Recipe, lake: Lake, keys: dict[str, str]) -> str:
+    for need in part.needs:
+        above = recipe.part(need)
+        if above.section == "quality" and name in (above.name, above.id):
+            row = finished(lake, keys[need])
+            assert row is not None, "a part runs after what it needs"
+            return str(lake.root / row["output"] / "model")
+    return name if "/" in name else str(lake.root / scorers(lake)[name]["folder"])
