@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ import typer
 from catalog.errors import InputError, LakeError, RecipeError, UserError, WorkError
 from catalog.lake import Lake
 from catalog.parts import Part
+from catalog.progress import EVERY
 from catalog.recipe import Recipe, load
 from catalog.stage import HOUSE
 from headrace.done import finished, stands
@@ -188,11 +190,12 @@ def _child(job: Job, recipe: Recipe, options: Options, stretch: Stretch, keys: d
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     assert child.stderr is not None
-    tee = threading.Thread(target=_tee, args=(child.stderr, job.folder / "log.txt"), daemon=True)
+    heard = [time.monotonic()]
+    tee = threading.Thread(target=_tee, args=(child.stderr, job.folder / "log.txt", heard), daemon=True)
     tee.start()
     code = 130
     try:
-        code = _wait(child, job, stretch, answer)
+        code = _wait(child, job, stretch, answer, heard)
     except BaseException:
         _stop(child)
         raise
@@ -204,13 +207,18 @@ def _child(job: Job, recipe: Recipe, options: Options, stretch: Stretch, keys: d
     return job
 
 
-def _wait(child: subprocess.Popen[bytes], job: Job, stretch: Stretch, answer: Path) -> int:
-    """Wait for a child, and keep the run's state where `headrace jobs` reads it. Returns its exit code."""
+def _wait(child: subprocess.Popen[bytes], job: Job, stretch: Stretch, answer: Path, heard: list[float]) -> int:
+    """Wait for a child, keep the run's state where `headrace jobs` reads it, and speak for one that cannot (it imports, or saves). Returns its exit code."""
+    said = heard[0]
     while True:
         try:
             return child.wait(1.0)
         except subprocess.TimeoutExpired:
             job = _marked(job, stretch, answer, "running")
+            now = time.monotonic()
+            if now - max(said, heard[0]) >= EVERY:
+                said = now
+                _say(f"{_told(answer, stretch)['part']}: at work, {now - heard[0]:.0f} s without a word")
 
 
 def _told(answer: Path, stretch: Stretch) -> dict[str, Any]:
@@ -235,11 +243,12 @@ def _fail(job: Job, code: int, found: dict[str, Any]) -> NoReturn:
     raise (UserError if code == 2 else WorkError)(line)
 
 
-def _tee(stream: IO[bytes], log: Path) -> None:
-    """Pass on what a child says, and keep it. Whoever listened may be gone: the child must not block on that."""
+def _tee(stream: IO[bytes], log: Path, heard: list[float]) -> None:
+    """Pass on what a child says, keep it, and note when. Whoever listened may be gone: the child must not block on that."""
     with open(log, "ab") as file:
         listened = not os.path.samestat(os.fstat(2), os.fstat(file.fileno()))  # a detached run's stderr is its log
         for raw in iter(stream.readline, b""):
+            heard[0] = time.monotonic()
             file.write(raw)
             file.flush()
             try:

@@ -36,7 +36,7 @@ def test_the_three_questions_that_it_suggests_have_answers(demo: tuple[Path, Sai
 
 def test_it_is_never_silent_for_long(demo: tuple[Path, Said]) -> None:
     _, said = demo
-    assert 0 < said.silent < 20, f"{said.silent:.0f} s until {said.broken!r}"       # it aims at 4; the rest is for a machine that does other work
+    assert 0 < said.silent < 90, f"{said.silent:.0f} s until {said.broken!r}"       # it aims at 4: no claim of speed, a hang is meant
 
 
 def test_its_run_is_listed_as_done(demo: tuple[Path, Said]) -> None:
