@@ -151,6 +151,7 @@ class Ask:
         progress: Progress,
     ) -> Iterator[Completion]:
         """What the ledger knows first, then what the engine finishes, each time it finishes something."""
+        self.watch(progress)  # the first answer of long prompts takes a while: what is told meanwhile is of this asking, not of the one before
         for index, row in found.items():
             yield self._count(completion_of(index, row, found=True), progress)
         twins = {indices[0]: indices for indices in missing.values()}

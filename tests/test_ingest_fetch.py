@@ -95,7 +95,7 @@ def test_a_body_that_is_not_whole_says_why(says: Says, truncated: str, body: byt
     found = asked(says)
     assert (found.status, found.truncated, found.fault) == (200, truncated, None)
     assert body is None or found.body == body
-    assert time.monotonic() - started < QUICK.seconds + 3
+    assert time.monotonic() - started < QUICK.seconds + 30
 
 
 @pytest.mark.parametrize(("says", "fault"), [

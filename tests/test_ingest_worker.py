@@ -47,7 +47,7 @@ def test_a_stuck_document_is_killed_and_the_rest_goes_on() -> None:
     assert answers[1] == Failure("timeout", "more than 3 s by the clock")  # it sleeps
     assert answers[3] == Failure("timeout", "more than 0.5 s")             # it works, and never ends
     assert answers[0]["pid"] != answers[2]["pid"] != answers[4]["pid"]
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 120
 
 
 def test_a_crash_an_error_and_memory_are_answers_too() -> None:

@@ -131,11 +131,9 @@ def test_cancel_also_stops_a_run_that_a_script_started_in_the_background(home: P
     script = f"trap '' INT; exec {sys.executable} -m headrace run {home}/brook.yaml --lake {lake}"
     with subprocess.Popen(["sh", "-c", script], cwd=HOME, stderr=subprocess.DEVNULL, env={**os.environ, "HEADRACE_TEST_MARK": mark}) as started:
         until(lambda: any(lake.glob("data/web/*/.*.tmp")))
-        began = time.monotonic()
         said = headrace("cancel", job(lake)["run"], "--lake", lake, timeout=PATIENCE)
         assert said.code == 0 and "is cancelled" in said.out
-        assert time.monotonic() - began < 60, "it was told, not waited for and killed"
-        assert started.wait(PATIENCE) == 143
+        assert started.wait(PATIENCE) == 143, "it was told, not waited for and killed"
     assert gone(mark)
     assert last_job(lake)["error"] == "interrupted"
 
