@@ -18,7 +18,6 @@ from catalog.parts import Part
 from catalog.recipe import Recipe
 from headrace.done import models, rows
 from headrace.masked import documents
-from headrace.plots import bars, curve
 from headrace.tables import printable
 
 SHOWN = 1200
@@ -194,6 +193,8 @@ def _curves(recipe: Recipe, lake: Lake) -> list[Row]:
         if part.section == "train" and part.name in known:
             metrics = Path(lake.root) / known[part.name]["run_folder"] / "metrics.jsonl"
             if metrics.is_file():
+                from headrace.plots import curve  # matplotlib takes half a second, which a recipe without a picture does not owe
+
                 found.append({"name": part.id, "svg": curve(part.id, metrics)})
     return found
 
@@ -204,7 +205,11 @@ def _flow(recipe: Recipe, lake: Lake) -> str | None:
     rows_ = [row for row in funnel(recipe, lake) if row["dataset"] in judged and row["step"] in ("in", "kept")]
     domains = sorted({row["domain"] or "none" for row in rows_})
     tokens = {step: [sum(r["tokens"] or 0 for r in rows_ if (r["domain"] or "none") == d and r["step"] == step) for d in domains] for step in ("in", "kept")}
-    return bars(f"{judged[0]}: tokens by domain", domains, {"landed": tokens["in"], "kept": tokens["kept"]}) if rows_ else None
+    if not rows_:
+        return None
+    from headrace.plots import bars
+
+    return bars(f"{judged[0]}: tokens by domain", domains, {"landed": tokens["in"], "kept": tokens["kept"]})
 
 
 def _lineage(recipe: Recipe, lake: Lake) -> list[Row]:
