@@ -11,7 +11,7 @@ demo: setup-demo
 	@$(RUN) -m headrace run recipes/demo.yaml
 
 test: setup-test
-	@$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=40
 
 # the default models of quality, fitted to pinned files: recipes then name them, as in quality.score: {model: useful}
 quality: setup-demo
