@@ -145,7 +145,8 @@ def _line(part: Part, about: Row) -> str:
         return f"{about['positives']:,} of {about['documents']:,} positive; held-out AUC {value:.3f} [{low:.3f}, {high:.3f}]"
     if scores.get("spearman"):
         value, low, high = scores["spearman"]
-        return f"{about['documents']:,} scored; held-out rank correlation {value:.3f} [{low:.3f}, {high:.3f}]"
+        whole = "; weighted kappa {:.3f} [{:.3f}, {:.3f}]".format(*kappa) if (kappa := scores.get("weighted_kappa")) else ""
+        return f"{about['documents']:,} scored; held-out rank correlation {value:.3f} [{low:.3f}, {high:.3f}]{whole}"
     if "ngrams" in about:
         return f"{about['words']:,} words, {sum(about['ngrams']):,} n-grams"
     documents = {row["side"]: 0 for row in about["sides"]}
