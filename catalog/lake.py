@@ -41,6 +41,9 @@ FOLDERS = ("data", "annotations")
 
 LEDGER = "ledger"
 
+VERSIONED = r'"([a-z][a-z0-9_./-]*@[a-z0-9]+)"'
+"""A version that a statement names, as in data."corpus@v3"."""
+
 
 def connect(*, threads: int = 1) -> "duckdb.DuckDBPyConnection":
     """Return a connection in memory that loads no extension, sees no Python variable and spills outside the lake.
@@ -202,14 +205,17 @@ class Lake:
 
     @contextmanager
     def stream(
-        self, sql: str, *, tables: Mapping[str, str] | None = None, limits: "Limits | None" = None
+        self, sql: str, *, tables: Mapping[str, str] | None = None, limits: "Limits | None" = None, pins: Mapping[str, str] | None = None
     ) -> "Iterator[pa.RecordBatchReader]":
-        """Run one sealed SELECT and give its rows as a stream; `catalog.query.save` writes them to a file."""
+        """Run one sealed SELECT and give its rows as a stream; `catalog.query.save` writes them to a file.
+
+        `pins` says which version each dataset's name means (`corpus` -> `corpus@v7`); the SELECT then sees these and no others.
+        """
         from catalog import query
 
         limits, loaded = limits or query.Limits(), query.loadable(tables or {})
         for last in (False, True):
-            with query.ask(self._question(sql, loaded), limits) as answer:
+            with query.ask(self._question(sql, loaded, pins), limits) as answer:
                 if answer.failed and not last and self.refresh():
                     continue  # a file may have gone with the version that was read: once more, with the one that is there now
                 if answer.failed:
@@ -222,21 +228,21 @@ class Lake:
         if home != str(self.root) and home in error:
             raise LakeError(f"{self.root}: the lake was moved here from {home}; `headrace doctor --moved` makes its views again")
 
-    def _question(self, sql: str, loaded: Mapping[str, str]) -> Any:
+    def _question(self, sql: str, loaded: Mapping[str, str], pins: Mapping[str, str] | None) -> Any:
         from catalog.query import Question
 
         folders = tuple(str(self.root / folder) for folder in FOLDERS)
         ledger = tuple(str(path) for path in sorted((self.root / LEDGER).glob("*.parquet"))) if LEDGER in sql.lower() else ()
-        return Question(sql, str(self.catalogue), (*folders, str(self.root / LEDGER)) if ledger else folders, loaded, self._older(sql), ledger)
+        views = self._views(pins if pins is not None else {label: label for label in re.findall(VERSIONED, sql)})
+        return Question(sql, str(self.catalogue), (*folders, str(self.root / LEDGER)) if ledger else folders, loaded, views, ledger, pins is not None)
 
-    def _older(self, sql: str) -> tuple[tuple[str, str, str], ...]:
-        """Return the views of the versions that a statement names, as in data."corpus@v3"."""
+    def _views(self, labels: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
+        """Return the views of some names of snapshots, each under its label."""
         from catalog.snapshots import resolve
         from catalog.views import of_name
 
-        labels = dict.fromkeys(re.findall(r'"([a-z][a-z0-9_./-]*@[a-z0-9]+)"', sql))
         with self._reading() as db:
-            return tuple(view for label in labels for view in of_name(db, str(self.root), resolve(db, label), label))
+            return tuple(view for label, name in labels.items() for view in of_name(db, str(self.root), resolve(db, name), label))
 
     def select(self, name: str, schema: str = "data") -> str:
         """Return the SELECT behind data, audit, sample or stats of a snapshot's name, whole: it refers to no other view."""

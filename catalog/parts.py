@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import InputError, RecipeError, near
+from catalog.reads import base, reads
 from catalog.stage import HOUSE, Bound, bind, find, load
 from catalog.staged import Given, Stage, knobs_of, predicate, stage
 from catalog.written import DATASET, Lines, known, line_of, lines_in, listed, shaped, share, size, word
@@ -21,6 +22,8 @@ MIX = ("from", "by", "tokenizer", "context", "budget", "hold_out", "held_out", "
 TRAIN = ("act", "from", "on", "mix", "model", "seed")
 EVAL = ("model", "tasks")
 SHAPES = ("document", "chat", "pair")
+NAME = r"[a-z][a-z0-9_]*"
+"""A part's name."""
 SHAPED = {
     "ingest": {"domain": "a word", "license": "a word", "publish_as": "a word", "append": "true or false"},
     "curate": {"from": "a name or a list of names", "stages": "a list", "dedup": "a mapping", "policy": "a name or a list of names", "publish_as": "a word"},
@@ -76,7 +79,7 @@ def section_parts(section: str, raw: Given, lines: Lines, folder: Path) -> Itera
         raise RecipeError(f"{lines.where(section)}{section} is a mapping of parts")
     for name, body in given.items():
         where = lines.where(section, str(name))
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", str(name)):
+        if not re.fullmatch(NAME, str(name)):
             raise RecipeError(f"{where}{name!r} is not a part's name; use lower-case letters, digits and _")
         if not isinstance(body, dict):
             raise RecipeError(f"{where}{section}.{name} is a mapping")
@@ -147,7 +150,6 @@ JOB_GIVEN = ("files", "folder", "spark", "progress")
 
 FITTED = {"classifier": "positive", "scorer": "scores", "importance": "target", "language_model": "texts", "quantiles": "values"}
 """What a part of `quality:` fits, told by the first of its SELECTs."""
-READ = re.compile(r"""\b(?:data|audit|sample)\s*\.\s*(?:"([^"]+)"|([a-z_]\w*))""", re.IGNORECASE)
 
 
 def _quality(name: str, body: Given, lines: Lines, folder: Path) -> Part:
@@ -164,8 +166,11 @@ def _quality(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     for key, query in queries.items():
         if not word(query) or not re.match(r"\s*(\(\s*)*(select|from|with|values)\b", query, re.IGNORECASE):
             raise RecipeError(f"{lines.where('quality', name, key)}{key}: {query!r} is no SELECT; write one, as for `headrace sql`")
-    read = [quoted or plain for query in queries.values() for quoted, plain in READ.findall(query)]
-    given = {**body, "kind": kinds[0], "from": list(dict.fromkeys(dataset.partition("/")[0] for dataset in read)), "queries": queries}
+    read = [reads(query, f"{lines.where('quality', name, key)}{key}: ") for key, query in queries.items()]
+    names = list(dict.fromkeys(dataset for one in read for dataset in one.names))
+    given = {
+        **body, "kind": kinds[0], "from": list(dict.fromkeys(map(base, names))), "queries": queries, "names": names, "labels": any(one.labels for one in read)
+    }  # fmt: skip
     return Part("quality", name, given, line_of(where), bound=(bound,))
 
 

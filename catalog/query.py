@@ -46,7 +46,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Question:
-    """A statement and what it may see: a catalogue, folders, files loaded as tables, views of older versions, files of the ledger."""
+    """A statement and what it may see: a catalogue, folders, files loaded as tables, views of older versions, files of the ledger.
+
+    `pinned`: of datasets it may see these views alone, none of a head.
+    """
 
     sql: str
     catalogue: str
@@ -54,6 +57,7 @@ class Question:
     tables: Mapping[str, str] = field(default_factory=dict)
     views: tuple[tuple[str, str, str], ...] = ()
     ledger: tuple[str, ...] = ()
+    pinned: bool = False
 
 
 def loadable(tables: Mapping[str, str]) -> dict[str, str]:
@@ -134,7 +138,7 @@ def _start(question: Question, limits: Limits, folder: str, said: IO[bytes]) -> 
     os.mkdir(temp)
     request = {
         "sql": question.sql, "catalogue": question.catalogue, "folders": list(question.folders), "tables": dict(question.tables),
-        "views": [list(view) for view in question.views], "ledger": list(question.ledger),
+        "views": [list(view) for view in question.views], "ledger": list(question.ledger), "pinned": question.pinned,
         "memory": limits.memory, "disk": limits.disk, "threads": limits.threads, "temp": temp,
     }  # fmt: skip
     environment = {"PYTHONPATH": str(HOUSE), "PATH": os.environ.get("PATH", ""), "HOME": temp, "LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}

@@ -76,14 +76,14 @@ def seal(db: Any, request: dict[str, Any]) -> None:
     if request.get("ledger"):  # what models have written, as far as it is sealed into Parquet
         db.execute(f"CREATE VIEW ledger AS SELECT * FROM read_parquet([{', '.join(_quoted(path) for path in request['ledger'])}], union_by_name = true)")
     db.execute("SET search_path = 'lake.main,memory.main'")
-    if request["views"]:
-        _versions(db, request["views"], request["sql"])
+    if request["views"] or request["pinned"]:
+        _versions(db, request["views"], "" if request["pinned"] else request["sql"])
     db.execute("SET enable_external_access = false")
     db.execute("SET lock_configuration = true")
 
 
 def _versions(db: Any, views: list[list[str]], sql: str) -> None:
-    """Make views of older versions beside the heads that are named: a schema is looked up in one database, so all go into one."""
+    """Make views of older versions beside the heads that are named in `sql`: a schema is looked up in one database, so all go into one."""
     held = db.execute(
         "SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = 'lake' AND schema_name IN ('data', 'audit', 'sample', 'stats')"
     ).fetchall()

@@ -24,7 +24,8 @@ TAKEN = (
 class Stage:
     """One stage of a curate part: the function, its knobs, the family it writes, where it runs, behind which cuts, and which time it is forced.
 
-    `models` and `files` are the knobs that name such; `stands` is what stands for knobs in the address: digests, not paths.
+    `models` and `files` are the knobs that name such; `stands` is what stands for knobs in the address: digests, not paths; `promised` are
+    the same digests by the paths, for the worker who reads what lies there.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Stage:
     models: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     stands: tuple[tuple[str, str], ...] = ()
+    promised: tuple[tuple[str, str], ...] = ()
     after: tuple[str, ...] = ()
 
 

@@ -25,6 +25,7 @@ from catalog.stage import Declaration, load, widened
 from catalog.staged import Stage
 from catalog.tasks import Task, Workers
 from curate.corpus import as_file, batches, beside, shelf, to_dict
+from curate.listed.promised import promise
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -105,7 +106,7 @@ def plan(file: DataFile, stages: Sequence[Stage], folder: str, there: dict[str, 
         types = [[name, str(kind)] for name, kind in told.adds.items()]
         steps.append(
             {"name": stage.name, "path": stage.bound.path, "knobs": stage.bound.knobs, "where": stage.where, "after": list(stage.after),
-             "family": stage.family, "reads": reads, "address": at, "out": out, "columns": types}
+             "family": stage.family, "reads": reads, "address": at, "out": out, "columns": types, "promised": dict(stage.promised)}
         )  # fmt: skip
     return steps
 
@@ -195,6 +196,7 @@ def annotate(task: Task) -> dict[str, Any]:
     Stages of a task share a batch, so its words are split once. Returns counts and the seconds of each family.
     """
     file = as_file(task["file"])
+    promise({name: digest for given in task["stages"] for name, digest in given["promised"].items()})
     steps = [Step(given, file) for given in task["stages"]]
     for step in steps:  # a `where:` may read what a stage before it writes
         step.file = file = with_annotations(file, [step.given])

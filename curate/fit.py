@@ -1,7 +1,8 @@
 """Models that are fitted to what SELECTs answer: one function a kind of a recipe's `quality:` section.
 
 Each writes its model as a new folder and returns what it says of itself. `ask` runs a SELECT and yields its rows in pieces;
-`folder` is where the model goes. Texts are read in the order of the answer, but no model depends on that order save by its last bits.
+`folder` is where the model goes. A SELECT promises no order, so no model depends on one: the same rows, in whatever order and pieces they
+come, give the same model, bit by bit.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,9 @@ from curate.models import ngrams as kneser_ney
 from curate.models.features import Features, Rows, joined, read
 from curate.models.quantiles import EDGES, Quantiles
 from curate.models.quantiles import save as save_quantiles
+
+VERSION = 2
+"""Of what the fits make of the same rows, and of how a model is kept: raising it makes a recipe fit its models again."""
 
 Ask = Callable[[str, str], Iterator[pl.DataFrame]]
 """(knob, SELECT) -> the rows of its answer."""
@@ -95,19 +99,18 @@ def language_model(
 
     texts       a SELECT that answers `text`
     order       words of the longest n-gram, 1 to 6; `case` lower takes words in small letters, written as they are
-    min_count   words that are rarer, and all but the `max_words` commonest, are one unknown word
+    min_count   words that are rarer, and all but the `max_words` commonest, are one unknown word; of words as common the first by their letters stay
     prune       n-grams of each order that occur at most so often are left out; the last number holds for longer ones
     """
     model = kneser_ney.train(_texts(ask, "texts", texts), order=order, case=case, min_count=min_count, max_words=max_words, prune=[int(n) for n in prune])
-    lookup.save(model, folder)
-    return {"words": model.meta["words"], "vocabulary": len(model.words), "ngrams": model.meta["ngrams"], "digest": model.meta["digest"]}
+    return {"words": model.meta["words"], "vocabulary": len(model.words), "ngrams": model.meta["ngrams"], "digest": lookup.save(model, folder)}
 
 
 def quantiles(ask: Ask, folder: str, *, seed: int, values: str) -> About:
     """Fit where a number stands among those of a corpus: quantiles of each column, for `ensemble.buckets` and `composite.score`.
 
     values   a SELECT that answers columns of numbers, each under the name by which it is then called
-    Nulls are left out. Each quantile is off by a thousandth of the documents at most.
+    Nulls and NaN are left out. The quantiles are exact: all numbers of the answer are held while they are fitted, 8 bytes each.
     """
     model = Quantiles.of(ask("values", values))
     about = {"documents": model.counts, "edges": EDGES}

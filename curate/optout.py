@@ -5,14 +5,13 @@ letter, or what a later visit to robots.txt showed.
 """
 
 from functools import lru_cache
-from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
 from catalog.errors import InputError
 from catalog.stage import File, declares
-from curate.listed.files import located, state
+from curate.listed.files import At, content, told
 from curate.listed.hosts import host, parents
 
 WHO = "optout.listed"
@@ -33,7 +32,7 @@ def listed(batch: pl.DataFrame, *, hosts: File) -> pl.DataFrame:
 
     hosts   a file of lines `HOST,DATE`, the date as 2026-11-22 or empty; a first line `host,date` and lines that begin with # say nothing
     """
-    known = _read(state(located(hosts, WHO)))
+    known = _read(told(hosts, WHO))
     rows = pl.DataFrame({"row": pl.int_range(batch.height, eager=True), "host": batch["host"].cast(pl.String)})
     tails = rows.select("row", entry=pl.concat_list(parents(host(pl.col("host")), DEEPEST)))
     found = tails.explode("entry").drop_nulls("entry").join(known, on="entry")
@@ -48,15 +47,15 @@ def listed(batch: pl.DataFrame, *, hosts: File) -> pl.DataFrame:
 
 
 @lru_cache(maxsize=4)
-def _read(at: tuple[str, int, int]) -> pl.DataFrame:
+def _read(at: At) -> pl.DataFrame:
     """Return entry and since (year 1 for no date) of a list, each host once, with its earliest date."""
     try:
-        lines = Path(at[0]).read_text(encoding="utf-8-sig").splitlines()
+        lines = content(at, WHO).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise InputError(f"{WHO}: {at[0]} is not text in UTF-8") from None
-    told = pl.DataFrame({"line": pl.Series(lines, dtype=pl.String).str.strip_chars()}).with_row_index("number", 1)
-    told = told.filter((pl.col("line") != "") & ~pl.col("line").str.starts_with("#") & ~pl.col("line").str.contains("(?i)^host *, *date$"))
-    parts = told.select(
+    frame = pl.DataFrame({"line": pl.Series(lines, dtype=pl.String).str.strip_chars()}).with_row_index("number", 1)
+    frame = frame.filter((pl.col("line") != "") & ~pl.col("line").str.starts_with("#") & ~pl.col("line").str.contains("(?i)^host *, *date$"))
+    parts = frame.select(
         "number", name=pl.col("line").str.extract("^([^,]*)").str.strip_chars(), day=pl.col("line").str.extract("^[^,]*,(.*)$").str.strip_chars().fill_null("")
     )
     parts = parts.with_columns(

@@ -55,8 +55,8 @@ def signals(batch: pl.DataFrame, *, model: ModelName) -> pl.DataFrame:
     return frame.with_columns(listed).select(list(ADDS))
 
 
-def _read(path: str) -> Model:
-    return load(path) if Path(path).is_dir() else read(path)
+def _read(path: str, digest: str | None) -> Model:
+    return load(path, digest) if Path(path).is_dir() else read(path, digest=digest)
 
 
 def _perplexity(logs: Values, counts: Offsets) -> Values:

@@ -1,7 +1,7 @@
 """Stop words of each document's own language: a text that has none of them is no prose of that language (Penedo et al. 2025, section 4.4.1)."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from functools import lru_cache
 
 import numba
 import numpy as np
@@ -15,9 +15,11 @@ from catalog.schema import text_bytes
 from catalog.split import SPLITTER, SYMBOL, Hashes, Offsets, split_words
 from catalog.stage import File, declares, words
 from catalog.written import read_yaml
+from curate.listed.files import At, content, told
 
 ENGLISH = {"en": ["the", "be", "to", "of", "and", "that", "have", "with"]}
 """Gopher's list, alone (Rae et al. 2021, appendix A.1)."""
+WHO = "stop_words.signals"
 MOST = 64
 """Stop words of a language."""
 
@@ -50,23 +52,19 @@ def signals(batch: pl.DataFrame, *, stop_words: File | Mapping[str, Sequence[str
     return shared.select(pl.when("known").then(pl.col(name)).alias(name) for name in ADDS)
 
 
-_files: dict[str, tuple[tuple[int, int], dict[str, list[str]]]] = {}
-
-
 def _opened(given: str | Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Return lists by language, a file's read again only where it has changed. Raises RecipeError."""
-    if not isinstance(given, str):
-        return checked(given, "stop_words.signals: stop_words")
+    """Return lists by language, a file's read again only where its content has changed. Raises RecipeError, and InputError where there is none."""
+    return _read(told(given, WHO)) if isinstance(given, str) else checked(given, f"{WHO}: stop_words")
+
+
+@lru_cache(maxsize=16)
+def _read(at: At) -> dict[str, list[str]]:
     try:
-        told = Path(given).stat()
-        state = (told.st_mtime_ns, told.st_size)
-        if given not in _files or _files[given][0] != state:
-            _files[given] = (state, checked(read_yaml(Path(given).read_text(encoding="utf-8")), given))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"stop_words.signals: no lists of stop words at {given!r} ({error}); write one with `headrace policy stop-words`") from None
+        return checked(read_yaml(content(at, WHO).decode("utf-8")), at[0])
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{WHO}: no lists of stop words at {at[0]!r} ({error}); write one with `headrace policy stop-words`") from None
     except yaml.YAMLError as error:
-        raise RecipeError(f"stop_words.signals: {given} is not YAML: {error}".replace("\n", " ")) from None
-    return _files[given][1]
+        raise RecipeError(f"{WHO}: {at[0]} is not YAML: {error}".replace("\n", " ")) from None
 
 
 def checked(given: object, where: str) -> dict[str, list[str]]:

@@ -7,7 +7,6 @@ import io
 import tarfile
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ from catalog.errors import InputError
 from catalog.schema import hash_bytes, hash_column
 from catalog.split import Hashes
 from catalog.stage import Files, declares
-from curate.listed.files import located, named, state
+from curate.listed.files import At, content, located, named, state, told
 from curate.listed.hosts import host, registered
 
 BUNDLE = "datatrove:assets/url_filterblacklistsv0_3_0.tar.gz"
@@ -57,7 +56,7 @@ def listed(batch: pl.DataFrame, *, lists: Files | None = None, bundled: bool = T
     lists     more lists by name: files, or PACKAGE:PATH inside an installed package, one host or address a line
     bundled   whether datatrove's are asked: 4.5 million adult hosts, 19,586 pages, 416 words. A worker reads them once, in some three seconds
     """
-    known = [*(([_bundled()]) if bundled else []), *(_read(state(located(path, WHO)), name) for name, path in named(lists, WHO).items())]
+    known = [*(([_bundled()]) if bundled else []), *(_read(told(path, WHO), name) for name, path in named(lists, WHO).items())]
     uris = batch["uri"].cast(pl.String)
     hosts = pl.DataFrame({"uri": uris}).select(host=host(pl.col("uri")))["host"]
     data, starts, ends, begins = registered(hosts)
@@ -111,11 +110,11 @@ def _unpacked(at: tuple[str, int, int]) -> Listed:
 
 
 @lru_cache(maxsize=16)
-def _read(at: tuple[str, int, int], name: str) -> Listed:
+def _read(at: At, name: str) -> Listed:
     """Read a list of one's own: an entry with a slash inside is a page, any other a host."""
     if " " in name:
         raise InputError(f"{WHO}: lists: {name!r}; a name has no spaces")
-    entries = pl.DataFrame({"entry": _lines(Path(at[0]).read_bytes()).str.strip_chars()}).filter(~pl.col("entry").str.starts_with("#"))
+    entries = pl.DataFrame({"entry": _lines(content(at, WHO)).str.strip_chars()}).filter(~pl.col("entry").str.starts_with("#"))
     split = entries.with_columns(bare=bare(entries["entry"])).with_columns(page=pl.col("bare").str.contains("/", literal=True))
     hosts = split.filter(~pl.col("page") & (pl.col("bare") != "")).select(host(pl.col("bare"))).to_series()
     pages = split.filter("page").select(pl.concat([pl.col("entry"), pl.col("bare")])).to_series()

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numba
 import numpy as np
@@ -15,7 +14,7 @@ from catalog.errors import InputError
 from catalog.schema import text_bytes
 from catalog.split import SPLITTER, SYMBOL, Bytes, Hashes, Offsets, Words, split_words
 from catalog.stage import Files, declares, words
-from curate.listed.files import entries, located, named, state
+from curate.listed.files import At, entries, named, told
 
 WHO = "wordlist"
 LONGEST = 32
@@ -52,7 +51,7 @@ def listed(batch: pl.DataFrame, *, lists: Files) -> pl.DataFrame:
     lists       files by name, `{en: words/en.txt}`: one entry a line, # for remarks, or a .json list; or PACKAGE:PATH inside an installed package, such as
                 `expletives:data/sources/ldnoobw-en.txt` (LDNOOBW in fifteen languages; the package is not installed with headrace)
     """
-    return _told(batch, {name: _entries(state(located(path, WHO))) for name, path in _given(lists).items()}, None)
+    return _told(batch, {name: _entries(told(path, WHO)) for name, path in _given(lists).items()}, None)
 
 
 @declares(reads=("text", "language.code"), adds=ADDS, version=1, splitter=SPLITTER)
@@ -64,7 +63,7 @@ def native(batch: pl.DataFrame, *, lists: Files) -> pl.DataFrame:
     lists       files by language, `{en: words/en.txt, de: words/de.txt}`
     """
     codes = batch["language"].struct.field("code")
-    return _told(batch, {name: _entries(state(located(path, WHO))) for name, path in _given(lists).items()}, codes)
+    return _told(batch, {name: _entries(told(path, WHO)) for name, path in _given(lists).items()}, codes)
 
 
 def _given(lists: Mapping[str, str]) -> dict[str, str]:
@@ -138,10 +137,10 @@ def _find(
 
 
 @lru_cache(maxsize=128)
-def _entries(at: tuple[str, int, int]) -> Entries:
+def _entries(at: At) -> Entries:
     """Read a list and split its entries as texts are split. Raises InputError for one without entries."""
-    told = sorted(set(entries(Path(at[0]), WHO)))
-    split = split_words(*text_bytes(pl.Series(told, dtype=pl.String)))
+    every = sorted(set(entries(at, WHO)))
+    split = split_words(*text_bytes(pl.Series(every, dtype=pl.String)))
     sizes = np.diff(split.documents)
     runs = {_run(split, e) for e in np.flatnonzero((sizes > 0) & (sizes <= LONGEST)).tolist()}
     if not runs:

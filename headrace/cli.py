@@ -48,7 +48,7 @@ def run(
     master: Annotated[str | None, typer.Option(metavar="URL", help="Run ingest and curate on this Spark master.")] = None,
     conf: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A Spark setting.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Go on in the background; `headrace jobs` shows it.")] = False,
-    take: Annotated[bool, typer.Option("--take", help="Take over a dataset that another recipe made.")] = False,
+    take: Annotated[bool, typer.Option("--take", help="Take over a dataset, or the name of a model, that another recipe made.")] = False,
     lake: LakeOption = None,
     lock_timeout: LockOption = 60.0,
 ) -> None:
@@ -182,6 +182,7 @@ def train_quality(
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KNOB=VALUE", help="A knob of the fit, such as ngrams=3.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides what is held out.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Fit it again though nothing that it reads has changed.")] = False,
+    take: Annotated[bool, typer.Option("--take", help="Take over the name of a model that a recipe made.")] = False,
     lake: LakeOption = None,
     lock_timeout: LockOption = 60.0,
 ) -> None:
@@ -189,7 +190,7 @@ def train_quality(
     from headrace.fitting import train_quality as fit
 
     given = {"positive": positive, "negative": negative, "scores": scores, "target": target, "raw": raw, "texts": texts, "values": values}
-    fit(lake_path(lake), name, {key: query for key, query in given.items() if query is not None}, tuple(settings or ()), seed, force, lock_timeout)
+    fit(lake_path(lake), name, {key: query for key, query in given.items() if query is not None}, tuple(settings or ()), seed, force, take, lock_timeout)
 
 
 @app.command()

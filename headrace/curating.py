@@ -16,7 +16,7 @@ from curate.verdicts import Judged, judge
 from headrace.child import Work
 from headrace.done import source
 from headrace.engines import spark_for, workers
-from headrace.keys import generation
+from headrace.keys import generation, same_lists
 from headrace.scorers import resolved
 
 
@@ -28,6 +28,7 @@ def run(part: Part, work: Work) -> str:
     spark = spark_for(work, part, sum(file.bytes for file in files))
     hands: dict[str, Any] = {"spark": spark, "workers": workers(work)}
     again = generation(work.key(part))
+    same_lists(part, work.recipe, work.lake, work.keys)
     stages = tuple(replace(resolved(stage, part, work.recipe, work.lake, work.keys), again=again) for stage in part.stages)
 
     with Meter(f"{part.id} signals", len(files)) as meter:

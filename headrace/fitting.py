@@ -1,32 +1,39 @@
 """Do a quality part: fit a model to what SELECTs answer, store it in the lake, and record what it is worth."""
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import yaml
 
-from catalog.errors import HeadraceError, InputError, QueryError
+from catalog import reads
+from catalog.errors import HeadraceError, InputError, LakeError, QueryError
 from catalog.files import publish, temporary, write_json
 from catalog.ids import derive
 from catalog.lake import Lake
-from catalog.parts import Part
+from catalog.parts import NAME, Part
 from catalog.progress import Meter
 from catalog.stage import load
 from headrace.child import Work
 from headrace.consumed import CONSUMED
-from headrace.done import Row, finish
+from headrace.done import Row, finish, scorers, source
+from headrace.keys import labels_now, planned
 
 ABOUT = "about.json"
 RECIPES = Path("runs") / ".recipes"
+LONGEST = 100
+"""Letters of a model's name on the command line: it names a file, too."""
 
 
 def run(part: Part, work: Work) -> str:
     """Fit, record and return one line about the model."""
     relative = Path("runs") / f"{part.id}-{work.key(part)}"
     folder = work.lake.root / relative
+    _own(part, work)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / ABOUT).is_file():                       # killed behind the fit: it is not done again
         _fit(part, work, folder)
@@ -35,12 +42,22 @@ def run(part: Part, work: Work) -> str:
     return _line(part, about)
 
 
+def _own(part: Part, work: Work) -> None:
+    """Refuse a name under which another recipe keeps a model: whoever names it would get this one from now on. Raises LakeError."""
+    held = scorers(work.lake).get(part.name)
+    if held is not None and held["recipe"] != work.recipe.name and not work.options.take:
+        raise LakeError(f"{part.id}: the lake has a model {part.name!r} of the recipe {held['recipe']!r}; name yours otherwise, or --take it over")
+
+
 def _fit(part: Part, work: Work, folder: Path) -> None:
     taught: dict[str, list[pl.DataFrame]] = {}
+    pins = versions(part, work)
+    shutil.rmtree(folder / "model", ignore_errors=True)      # of a run that was killed before it said what it had fitted
+    _same_labels(part, work)
     with Meter(part.id, None, "rows") as meter:
 
         def ask(key: str, sql: str) -> Iterator[pl.DataFrame]:
-            for piece in answers(work.lake, key, sql):
+            for piece in answers(work.lake, key, sql, pins):
                 meter.add(piece.height)
                 taught.setdefault(key, []).append(_remembered(piece, key))
                 yield piece
@@ -49,16 +66,33 @@ def _fit(part: Part, work: Work, folder: Path) -> None:
             about = load(part.bound[0].path)(ask, str(folder / "model"), seed=derive(work.recipe.seed, part.id), **part.bound[0].knobs)
         except InputError as error:
             raise InputError(f"{part.id}: {error}") from None
+    _same_labels(part, work)
     seen = pl.concat([piece for pieces in taught.values() for piece in pieces])
-    _write(seen.filter(pl.col("doc_id").is_not_null()).sort("doc_id", "side"), folder / CONSUMED)
+    _write(seen.filter(pl.col("doc_id").is_not_null()).sort(pl.all()), folder / CONSUMED)
     sides = seen.group_by("side", "license", maintain_order=True).agg(pl.len().alias("documents"), pl.col("tokens").sum()).sort("side", "license")
-    write_json(folder / ABOUT, {**about, "sides": sides.to_dicts()})
+    write_json(folder / ABOUT, {**about, "sides": sides.to_dicts(), "read": pins})
 
 
-def answers(lake: Lake, key: str, sql: str) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a SELECT in pieces. Raises QueryError that says which one."""
+def versions(part: Part, work: Work) -> dict[str, str]:
+    """Return which version each name of the SELECTs means: what the part above published, or what the lake held when the run was planned."""
+    found = {}
+    for name in part.given["names"]:
+        dataset = reads.base(name)
+        version = work.keys.get(planned(part, dataset)) or source(work.lake, work.recipe, part, work.keys, dataset).name
+        found[name] = reads.pinned(name, version)
+    return found
+
+
+def _same_labels(part: Part, work: Work) -> None:
+    """Refuse labels that are not those of the key: they have no versions. Looked at before and after, for each label changes what they say."""
+    if part.given["labels"] and work.keys.get(planned(part, reads.LABEL)) not in (None, labels_now(work.lake)):
+        raise InputError(f"{part.id}: labels were added or changed since this run was planned; run the same command again")
+
+
+def answers(lake: Lake, key: str, sql: str, pins: Mapping[str, str]) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a SELECT over these versions in pieces. Raises QueryError that says which one."""
     try:
-        with lake.stream(sql) as reader:
+        with lake.stream(sql, pins=pins) as reader:
             for batch in reader:
                 yield pl.DataFrame(pl.from_arrow(batch))
     except QueryError as error:
@@ -83,10 +117,10 @@ def _told(part: Part, work: Work, relative: Path, about: Row) -> dict[str, list[
     """The rows of a fitted model for the catalogue: what it is, how good on what was held out, and what it was fitted to."""
     shared = {"train_run": relative.name, "model": part.name}
     queries = part.given["queries"]
-    snapshots = [work.lake.snapshot(name).name for name in part.given["from"] if name.partition("@")[0] in work.lake.datasets()]
     whole = {
         **shared, "act": "quality", "kind": part.given["kind"], "recipe": work.recipe.name, "key": work.key(part), "run_folder": str(relative),
-        "folder": str(relative / "model"), "digest": about["digest"], "started_from": "its labels", "trained_on": ", ".join(snapshots),
+        "folder": str(relative / "model"), "digest": about["digest"], "started_from": "its labels",
+        "trained_on": ", ".join(dict.fromkeys(about["read"].values())),
         "queries": queries, "metrics": about.get("metrics") or {}, "seed": work.recipe.seed,
     }  # fmt: skip
     scores = [
@@ -111,7 +145,8 @@ def _line(part: Part, about: Row) -> str:
         return f"{about['positives']:,} of {about['documents']:,} positive; held-out AUC {value:.3f} [{low:.3f}, {high:.3f}]"
     if scores.get("spearman"):
         value, low, high = scores["spearman"]
-        return f"{about['documents']:,} scored; held-out rank correlation {value:.3f} [{low:.3f}, {high:.3f}]"
+        whole = "; weighted kappa {:.3f} [{:.3f}, {:.3f}]".format(*kappa) if (kappa := scores.get("weighted_kappa")) else ""
+        return f"{about['documents']:,} scored; held-out rank correlation {value:.3f} [{low:.3f}, {high:.3f}]{whole}"
     if "ngrams" in about:
         return f"{about['words']:,} words, {sum(about['ngrams']):,} n-grams"
     documents = {row["side"]: 0 for row in about["sides"]}
@@ -120,10 +155,12 @@ def _line(part: Part, about: Row) -> str:
     return ", ".join(f"{side} of {count:,} rows" for side, count in documents.items())
 
 
-def train_quality(lake_path: str, name: str, body: Row, settings: Sequence[str], seed: int, force: bool, lock_timeout: float) -> None:
+def train_quality(lake_path: str, name: str, body: Row, settings: Sequence[str], seed: int, force: bool, take: bool, lock_timeout: float) -> None:
     """Fit one model from the command line: a recipe of one part, kept in the lake, so that all that holds of recipes holds of it."""
     from headrace.river import Options, flow
 
+    if not re.fullmatch(NAME, name) or len(name) > LONGEST:
+        raise InputError(f"train-quality: {name[:LONGEST]!r} is not a model's name; use lower-case letters, digits and _, at most {LONGEST}")
     lake = Lake.open(lake_path)                              # there must be one: the SELECTs ask it
     folder = lake.root / RECIPES
     folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +171,7 @@ def train_quality(lake_path: str, name: str, body: Row, settings: Sequence[str],
     written.replace(path)
     try:
         knobs = tuple(f"quality.{name}.{setting}" for setting in settings)
-        flow(Options(recipe=str(path), settings=knobs, lock_timeout=lock_timeout, force=(f"quality.{name}",) if force else ()))
+        flow(Options(recipe=str(path), settings=knobs, lock_timeout=lock_timeout, take=take, force=(f"quality.{name}",) if force else ()))
     except HeadraceError as error:
         text = str(error).replace(f"{path}:", "train-quality:", 1)
         raise type(error)(text) from None

@@ -7,11 +7,11 @@ training that move no weight (threads, accumulate, save_every, keep, eval_every)
 
 import json
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from catalog import reads
 from catalog.errors import InputError, RecipeError, near
 from catalog.files import Snapshot
 from catalog.ids import digest
@@ -21,7 +21,7 @@ from catalog.recipe import Recipe
 from curate.sheets import texts
 from headrace import visits
 from headrace.done import dataset, finished, models, rows
-from headrace.scorers import files_key, model_key
+from headrace.scorers import standing
 from ingest.inputs import fresh, identity, read_before
 from trainer.knobs import lasting
 
@@ -33,6 +33,8 @@ def part_keys(
 
     Parts in `force` that are done get a key of their own, `<key>-2` and so on, to be done again. `only` names the parts that
     will be looked at (none: all). Where the lake holds another key in a part's place, adopted or forced, that one is meant.
+    Beside the keys stands what a part must read to be what its key says (`planned`): of `quality:` the versions of datasets that no part
+    makes, and the labels as they are now; of `curate:` the content of lists, and of models that no part makes.
     """
     chosen = {part.id for part in recipe.select(only)}
     instead = stand_ins(lake)
@@ -40,8 +42,13 @@ def part_keys(
     for part in recipe.parts:
         own = [recipe.digest(_lasting(part))]
         above = [keys[need] for need in part.needs] + [_lake_key(lake, name, recipe, part) for name in part.lake_needs]
-        above += [model_key(lake, name, recipe, part) for name in part.lake_models] + _labels(lake, part)
-        above += [told for stage in part.stages for told in files_key(stage, f"{recipe.path}:{part.line}: {part.id}: ")]
+        above += (stands := standing(recipe, lake, part))
+        if part.section == "quality":
+            now = _read_now(lake, part)
+            above += [now[name] for name in now if name == reads.LABEL]
+            keys.update({planned(part, name): version for name, version in now.items()})
+        if stands:
+            keys[planned(part, STANDS)] = digest(*stands)
         if part.section == "ingest":
             keys[part.id] = _ingest_key(recipe, part, lake, [*own, str(limit)], asked=part.id in chosen, forced=part.id in force)
         else:
@@ -134,11 +141,32 @@ def _identity(path: str) -> tuple[str, int, str]:
     return os.path.basename(path), *identity(path)
 
 
-def _labels(lake: Lake, part: Part) -> list[str]:
-    """What of the people's labels a part of `quality:` reads: how many there are, and the latest."""
-    if part.section != "quality" or not lake.has_table("label") or not re.search(r"\blabel\b", json.dumps(part.given["queries"])):
-        return []
-    return [json.dumps(lake.rows("SELECT count(*) AS rows, max(recorded) AS latest FROM main.label"), default=str)]
+STANDS = "lists and models"
+
+
+def planned(part: Part, name: str) -> str:
+    """Return under which name the keys hold what a part is to read: of a dataset its version, of `label` and of lists and models a digest."""
+    return f"{part.id} reads {name}"
+
+
+def same_lists(part: Part, recipe: Recipe, lake: Lake, keys: dict[str, str]) -> None:
+    """Refuse lists and models that are not those of a part's key. Raises InputError."""
+    told = keys.get(planned(part, STANDS))
+    if told is not None and told != digest(*standing(recipe, lake, part)):
+        raise InputError(f"{part.id}: a list or a model that its stages name was changed since this run was planned; run the same command again")
+
+
+def _read_now(lake: Lake, part: Part) -> dict[str, str]:
+    """Return what the names that no part of the recipe makes mean at this moment."""
+    snapshots = {name: dataset(lake, name) for name in part.lake_needs}
+    found = {name: snapshot.name for name, snapshot in snapshots.items() if snapshot is not None}
+    return {**found, **({reads.LABEL: labels_now(lake)} if part.given["labels"] else {})}
+
+
+def labels_now(lake: Lake) -> str:
+    """Return what tells the people's labels from other labels: how many there are, and a digest of all that they say."""
+    content = "SELECT count(*) AS rows, bit_xor(md5_number(CAST(l AS VARCHAR))) AS content FROM main.label AS l"
+    return json.dumps(lake.rows(content)[0], default=str) if lake.has_table(reads.LABEL) else "none"
 
 
 def _lake_key(lake: Lake, name: str, recipe: Recipe, part: Part) -> str:

@@ -1,6 +1,5 @@
 """What a stage's models and files are, as digests: a model may be a part of `quality:`, a model of the lake, or a path; a list is a file."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +13,7 @@ from catalog.parts import Part
 from catalog.recipe import Recipe
 from catalog.staged import Stage
 from curate.listed.files import located
+from curate.listed.promised import digest_of_file
 from headrace.done import finished, scorers
 
 
@@ -32,8 +32,7 @@ def digest_of(path: str) -> str:
 def _digest(file: str, _changed: int, _size: int) -> str:
     if file.endswith("model.json"):
         return str(json.loads(Path(file).read_text(encoding="utf-8"))["digest"])
-    with open(file, "rb") as opened:
-        return hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    return digest_of_file(file)
 
 
 def model_key(lake: Lake, name: str, recipe: Recipe, part: Part) -> str:
@@ -48,25 +47,43 @@ def model_key(lake: Lake, name: str, recipe: Recipe, part: Part) -> str:
     return str(known[name]["digest"])
 
 
-def files_key(stage: Stage, where: str) -> list[str]:
-    """Return what tells the files that a stage's knobs name from other files of these names: their content."""
-    return [f"{knob} {_files_digest(stage.bound.knobs[knob], f'{where}{stage.name}')}" for knob in stage.files]
+def standing(recipe: Recipe, lake: Lake, part: Part) -> list[str]:
+    """Return what tells the models that no part makes, and the files, that a part's stages name from others of these names: their content."""
+    where = f"{recipe.path}:{part.line}: {part.id}: "
+    return [*(model_key(lake, name, recipe, part) for name in part.lake_models), *(told for stage in part.stages for told in _files_key(stage, where))]
 
 
-def _files_digest(given: Any, who: str) -> str:
-    named = given if isinstance(given, Mapping) else {"": given}
-    return json.dumps({key: digest_of(str(located(path, who))) if isinstance(path, str) else path for key, path in named.items()}, sort_keys=True)
+def _files_key(stage: Stage, where: str) -> list[str]:
+    return [f"{knob} {_stands(stage.bound.knobs[knob], _digests(stage, knob, f'{where}{stage.name}'))}" for knob in stage.files]
+
+
+def _digests(stage: Stage, knob: str, who: str) -> dict[str, str]:
+    """Return the digests of the files that a knob names, by their names."""
+    return {path: digest_of(str(located(path, who))) for path in _named(stage.bound.knobs[knob]).values() if isinstance(path, str)}
+
+
+def _named(given: Any) -> Mapping[str, Any]:
+    return given if isinstance(given, Mapping) else {"": given}
+
+
+def _stands(given: Any, digests: Mapping[str, str]) -> str:
+    """Return what stands for a knob that names files: digests in their place. Words that are written in the recipe itself stay."""
+    return json.dumps({key: digests[path] if isinstance(path, str) else path for key, path in _named(given).items()}, sort_keys=True)
 
 
 def resolved(stage: Stage, part: Part, recipe: Recipe, lake: Lake, keys: dict[str, str]) -> Stage:
-    """Return a stage whose models are folders, and whose address holds their digests and those of its files."""
-    knobs = dict(stage.bound.knobs)
-    stands = [(knob, _files_digest(knobs[knob], stage.name)) for knob in stage.files]
+    """Return a stage whose models are folders, and whose address holds their digests and those of its files: the worker is promised these."""
+    knobs, stands = dict(stage.bound.knobs), []
+    promised: dict[str, str] = {}
+    for knob in stage.files:
+        digests = _digests(stage, knob, stage.name)
+        stands.append((knob, _stands(knobs[knob], digests)))
+        promised |= digests
     for knob in stage.models:
         folder = _folder(str(knobs[knob]), part, recipe, lake, keys)
-        knobs[knob] = folder
-        stands.append((knob, digest_of(folder)))
-    return replace(stage, bound=replace(stage.bound, knobs=knobs), stands=tuple(stands))
+        knobs[knob], promised[folder] = folder, digest_of(folder)
+        stands.append((knob, promised[folder]))
+    return replace(stage, bound=replace(stage.bound, knobs=knobs), stands=tuple(stands), promised=tuple(promised.items()))
 
 
 def _folder(name: str, part: Part, recipe: Recipe, lake: Lake, keys: dict[str, str]) -> str:

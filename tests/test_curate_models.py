@@ -314,7 +314,7 @@ def spoil(folder: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", [
-    "a weight", "short", "no weights", "pickled", "other numbers", "no json", "a list", "format=2", "kind=\"other\"", "kind=3", "digest=null",
+    "a weight", "short", "no weights", "pickled", "other numbers", "no json", "a list", "format=3", "kind=\"other\"", "kind=3", "digest=null",
     "features=7", "features.buckets=1e12", "features.buckets=4096.5", "features.chars=[1]", "features.splitter=\"x\"", "features.spare=1",
     "calibration.kind=\"exec\"", "calibration.slope=7", "calibration.slope=\"7\"", "calibration.margins=3", "about.documents=1",
 ])  # fmt: skip

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def test_no_mass_at_all_is_still_a_number(tmp_path: Path) -> None:
 def test_a_model_is_read_again_when_its_file_changes(tmp_path: Path) -> None:
     first = signals(trained("a b\na b", order=2), "a b", folder=tmp_path)
     assert opened(str(tmp_path / "model"), load, "x") is opened(str(tmp_path / "model"), load, "x")
+    shutil.rmtree(tmp_path / "model")
     lookup.save(trained("c d\nc d e", order=2), tmp_path / "model")
     os.utime(tmp_path / "model/model.json", (1, 1))
     assert signals(tmp_path / "model", "a b")["perplexity"][0] > first["perplexity"][0]

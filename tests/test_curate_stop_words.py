@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog.errors import RecipeError
+from catalog.errors import UserError
 from catalog.stage import Target, find, load
 from curate import gopher, stop_words
 from curate.text.frequent import LEAST, count, frequent
@@ -79,11 +79,11 @@ def test_lists_are_read_from_a_file_and_read_again_when_it_changes(tmp_path: Pat
         ({}, "is a mapping of languages"), ({"de": []}, "de: is a list of 1 to 64 words"), ({"de": "der"}, "de: is a list"),
         ({"de": ["w"] * 65}, "de: is a list"),
         ({"de": [" "]}, "de: ' ' is no word"), ({"de": [True]}, "de: True is no word; put it in quotes"), ({5: ["og"]}, "5 is no language's code"),
-        ("nowhere.yaml", "no lists of stop words at 'nowhere.yaml'"),
+        ("nowhere.yaml", "stop_words.signals: no file 'nowhere.yaml'"),
     ],
 )  # fmt: skip
 def test_what_is_no_list_is_refused_in_one_line(given: Any, words: str) -> None:
-    with pytest.raises(RecipeError) as wrong:
+    with pytest.raises(UserError) as wrong:
         measure([("der", "de")], stop_words=given)
     assert words in str(wrong.value) and "\n" not in str(wrong.value)
 

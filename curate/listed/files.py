@@ -4,10 +4,15 @@ import importlib.util
 import json
 import os
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from catalog.errors import InputError, SetupError, near
+from curate.listed.promised import digest_of_file, verified, wanted
+
+At = tuple[str, str]
+"""A file and the digest of its content: what was read of it is remembered by both."""
 
 LARGEST = 1 << 30
 """Bytes of a list; those of the Université de Toulouse have 130 million."""
@@ -39,24 +44,41 @@ def state(path: Path) -> tuple[str, int, int]:
     return str(path), told.st_mtime_ns, told.st_size
 
 
-def entries(path: Path, who: str) -> Iterator[str]:
+def told(name: str, who: str) -> At:
+    """Return the file that a knob names, and its digest: the one that the task was promised, else that of what lies there now."""
+    path = located(name, who)
+    return str(path), wanted(name) or _digest(*state(path))
+
+
+@lru_cache(maxsize=256)
+def _digest(path: str, _changed: int, _size: int) -> str:
+    return digest_of_file(path)
+
+
+def content(at: At, who: str) -> bytes:
+    """Return what a file holds, read once and checked. Raises InputError where that is not what its digest is of."""
+    return verified(Path(at[0]).read_bytes(), at[1], f"{who}: {at[0]}")
+
+
+def entries(at: At, who: str) -> Iterator[str]:
     """Yield the entries of a list: its lines but empty ones and those that begin with #; of a `.json` file its strings, or those under `words`."""
+    raw = content(at, who)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        found = _strings(json.loads(text)) if path.suffix == ".json" else text.splitlines()
+        text = raw.decode("utf-8-sig")
+        found = _strings(json.loads(text)) if at[0].endswith(".json") else text.splitlines()
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise InputError(f"{who}: {path} cannot be read as a list: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{who}: {at[0]} cannot be read as a list: {str(error).splitlines()[0]}") from None
     for entry in found:
         entry = " ".join(entry.split())
         if entry and not entry.startswith("#"):
             yield entry
 
 
-def _strings(told: Any) -> list[str]:
-    told = told.get("words") if isinstance(told, dict) else told
-    if not isinstance(told, list) or not all(isinstance(entry, str) for entry in told):
+def _strings(given: Any) -> list[str]:
+    given = given.get("words") if isinstance(given, dict) else given
+    if not isinstance(given, list) or not all(isinstance(entry, str) for entry in given):
         raise ValueError('a JSON list is [...] or {"words": [...]}, of strings')
-    return told
+    return given
 
 
 def named(lists: Mapping[str, str] | None, who: str) -> dict[str, str]:

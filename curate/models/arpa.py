@@ -15,6 +15,7 @@ import polars as pl
 from catalog.errors import InputError
 from catalog.files import publish, temporary
 from catalog.schema import hash_column
+from curate.listed.promised import verified
 from curate.models.lookup import Gram, Model, assemble, grams
 from curate.models.vocabulary import MOST, SPECIAL, Ids, look_up, word_table
 
@@ -53,14 +54,14 @@ def _rows(words: pl.Series, numbers: Ids, logs: npt.NDArray[np.float32], backoff
     return pl.DataFrame(columns if backoffs is None else [*columns, pl.Series("backoff", backoffs)])
 
 
-def read(path: str | Path, *, case: str | None = None, about: Mapping[str, Any] | None = None) -> Model:
+def read(path: str | Path, *, case: str | None = None, about: Mapping[str, Any] | None = None, digest: str | None = None) -> Model:
     """Return the model in an ARPA file.
 
     `case` says whether words of texts are looked for in small letters (`lower`) or as `written`; without it, in small letters if no
-    word of the model has a capital. Only words as our splitter parts them are ever found.
+    word of the model has a capital. Only words as our splitter parts them are ever found. `digest` is the one that the file must have, if any.
     Raises InputError, with file and line, on what is no ARPA file, on counts that do not hold, words and contexts that are not there.
     """
-    data = _bytes(Path(path))
+    data = _bytes(Path(path), digest)
     counts, at = _counts(data, str(path))
     words, first = pl.Series("word", [], pl.String), None
     found: list[Gram] = []
@@ -90,14 +91,13 @@ def read(path: str | Path, *, case: str | None = None, about: Mapping[str, Any] 
     return assemble(words, found, {"case": case, "closed": closed, "about": dict(about or {"arpa": str(path)})})
 
 
-def _bytes(path: Path) -> bytes:
-    """Return what a file holds, unpacked, with newlines alone at the ends of lines."""
+def _bytes(path: Path, digest: str | None) -> bytes:
+    """Return what a file holds, read once, unpacked, with newlines alone at the ends of lines."""
     try:
         with open(path, "rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            file: IO[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
-            data = file.read(LARGEST + 1)
+            data = verified(raw.read(LARGEST + 1), digest, str(path))
+        if data.startswith(b"\x1f\x8b"):
+            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read ({error}); give an ARPA file, plain or gzip") from error
     if len(data) > LARGEST:

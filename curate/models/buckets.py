@@ -1,11 +1,10 @@
 """Ensemble buckets: each scorer's scores in 20 equal buckets, the best of them, and five named tiers (Su et al. 2024, Nemotron-CC).
 
 A score's bucket is told by edges, which are plain numbers fitted once, so that documents that come later fall into the same
-buckets. Edges are fitted from sketches, one a file: weighted quantiles that merge.
+buckets. Edges are exact: they are fitted to all scores, in whatever order these come.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,6 @@ import numpy.typing as npt
 from catalog.errors import InputError
 
 BUCKETS = 20
-POINTS = 2_000
 TIERS = ((19, "high"), (18, "medium-high"), (12, "medium"), (7, "medium-low"), (0, "low"))
 """The lowest of twenty buckets of each tier. Where the five begin follows the pipeline that NeMo Curator gives for Nemotron-CC."""
 
@@ -21,40 +19,17 @@ Numbers = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Sketch:
-    """`count` scores as points in rising order, each standing for as many of them as every other."""
+def edges(scores: Numbers, buckets: int = BUCKETS) -> list[float]:
+    """Return the buckets - 1 scores that part all into equal buckets: edge k is the first in rising order with a share of (k + 1) / buckets below it.
 
-    count: int
-    points: tuple[float, ...]
-
-    def to_dict(self) -> dict[str, object]:
-        return {"count": self.count, "points": list(self.points)}
-
-
-def sketch(scores: Numbers, points: int = POINTS) -> Sketch:
-    """Return the sketch of some scores; NaN are left out. Up to `points` of them it is exact, else each quantile is off by 1 / points at most."""
-    known = np.sort(scores[~np.isnan(scores)])
-    if known.size <= points:
-        return Sketch(known.size, tuple(known.tolist()))
-    middles = ((np.arange(points) + 0.5) * known.size / points).astype(np.int64)
-    return Sketch(known.size, tuple(known[middles].tolist()))
-
-
-def edges(sketches: Sequence[Sketch], buckets: int = BUCKETS) -> list[float]:
-    """Return the buckets - 1 scores that part all sketched ones into equal buckets: edge k has a share of (k + 1) / buckets below it.
-
-    Raises InputError when there is no score. Where a score is so frequent that it fills buckets, edges are equal, and no document falls between.
+    NaN are left out. Raises InputError when there is no score. Where a score is so frequent that it fills buckets, edges are equal, and no
+    document falls between.
     """
-    values = np.array([point for each in sketches for point in each.points], np.float64)
-    if not values.size:
+    known = np.sort(scores[~np.isnan(scores)] + 0.0)         # + 0.0: -0. and 0. are one score, and one text
+    if not known.size:
         raise InputError("no document has a score; score the corpus first, then fit the edges of its buckets")
-    weights = np.concatenate([np.full(len(each.points), each.count / max(len(each.points), 1)) for each in sketches])
-    order = np.argsort(values, kind="stable")
-    values, below = values[order], np.cumsum(weights[order]) - weights[order]
-    total = float(weights.sum())
-    at = np.searchsorted(below, total * np.arange(1, buckets) / buckets - 1e-9 * total, side="left")
-    return [float(value) for value in values[np.minimum(at, values.size - 1)]]
+    at = -(-known.size * np.arange(1, buckets, dtype=np.int64) // buckets)
+    return [float(value) for value in known[np.minimum(at, known.size - 1)]]
 
 
 def bucket(scores: Numbers, fitted: Sequence[float]) -> Places:

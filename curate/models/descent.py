@@ -41,10 +41,12 @@ def begun(rows: Rows, buckets: int) -> Fit:
 def descend(fit: Fit, rows: Rows, targets: Numbers, costs: Numbers, *, logistic: bool, seed: int, epochs: int = EPOCHS, tolerance: float = TOLERANCE) -> Fit:
     """Move a fit to its optimum, in place: until the duals move less than `tolerance` of their bounds in an epoch.
 
-    Documents of cost 0 are left out. Each epoch visits the rest in the order of their texts' hashes mixed with the seed, so the order in
-    which documents are given says nothing. A fit with other costs before is a good start.
+    Documents of cost 0 are left out. Each epoch visits the rest in the order of their texts' hashes mixed with the seed, copies of one text
+    by their targets, and all that is summed is summed in that order: the one in which documents are given says nothing. A fit with other
+    costs before is a good start.
     """
     chosen = np.flatnonzero(costs > 0)
+    chosen = chosen[np.lexsort((targets[chosen], rows.keys[chosen]))]
     if not chosen.size:
         return fit
     if logistic:

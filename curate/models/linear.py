@@ -17,7 +17,7 @@ from catalog.split import Bytes, Hashes, Offsets, Small, Words, characters
 from curate.models.calibration import Calibration, line, sigmoid, steps
 from curate.models.descent import Fit, begun, descend, margins, mixed
 from curate.models.features import VALUES, Features, Floats, Rows, grams, places, room, tally, valued
-from curate.models.measures import auc, average_precision, bootstrapped, brier, calibration_error, spearman
+from curate.models.measures import auc, average_precision, bootstrapped, brier, calibration_error, graded, spearman, weighted_kappa
 
 KINDS = ("class", "score")
 STRENGTHS = (0.3, 3.0, 30.0)
@@ -28,6 +28,9 @@ SMALL = 20_000
 
 ENOUGH = 2_000
 """Held-out documents from which on the calibration is isotonic, not Platt's sigmoid (Niculescu-Mizil & Caruana 2005, figure 7)."""
+
+GRADES = 10
+"""The highest label that is still a grade, such as an educational score of 0 to 5."""
 
 Numbers = npt.NDArray[np.float64]
 
@@ -45,9 +48,8 @@ class Model:
 
 @dataclass(frozen=True)
 class Held:
-    """What was said of held-out documents: which, with what margin, at which strength."""
+    """What was said of held-out documents: with what margin, at which strength."""
 
-    rows: npt.NDArray[np.int64]
     margins: Numbers
     strength: float
     losses: dict[float, float]
@@ -63,26 +65,32 @@ def train(
     documents each fold is held out in turn and the model is fitted on all; of more, one fold is held out and the model is fitted on the rest.
     What is said of held-out documents chooses the strength (least loss), calibrates, and is what `about["metrics"]` reports; with several
     strengths those are therefore a little flattering where labels are few. `balance` weighs the two classes alike; calibrated
-    probabilities are those of the labels as given. The same documents in any order, and the same seed, give the same weights.
+    probabilities are those of the labels as given. The same documents in any order, and the same seed, give the same model, bit by bit:
+    whatever is summed or drawn goes by the texts' hashes, copies of one text by their labels.
     """
     _check(rows, labels, kind, strengths, folds)
+    labels = labels + 0.0                                    # -0. is 0., and is not sorted from it
+    order = np.lexsort((labels, rows.keys))
+    middle = float(labels[order].mean()) if kind == "score" else 0.0
+    targets = labels - middle if kind == "score" else np.where(labels == 1, 1.0, -1.0)
     some = np.diff(rows.offsets) > 0
     fold = np.where(some, mixed(rows.keys, np.uint64(derive(seed, "folds"))) % np.uint64(folds), folds).astype(np.int64)
     turns = range(folds) if some.sum() <= SMALL else range(1)
     _check_labels(labels[some], labels[fold < len(turns)], kind)
-    fits, held = _held(rows, labels, features.buckets, kind, sorted(strengths), balance, fold, turns, folds, seed)
+    seen = order[fold[order] < len(turns)]
+    fits, held = _held(rows, labels, targets, features.buckets, kind, sorted(strengths), balance, fold, turns, seen, seed)
     if len(turns) > 1:
         costs = _costs(labels, some, kind, held.strength, balance)
-        fitted = descend(begun(rows, features.buckets), rows, _targets(labels, kind), costs, logistic=kind == "class", seed=seed)
+        fitted = descend(begun(rows, features.buckets), rows, targets, costs, logistic=kind == "class", seed=seed)
     else:
         fitted = fits[held.strength]
-    if kind == "score":
-        fitted.weights[-1] += np.float32(labels.mean())
-    calibration = _calibration(labels[held.rows], held.margins, kind)
+    fitted.weights[-1] += np.float32(middle)
+    margin = held.margins + middle
+    calibration = _calibration(labels[seen], margin, kind)
     about: dict[str, Any] = {
         "seed": seed, "strength": held.strength, "losses": {str(k): v for k, v in held.losses.items()}, "balance": balance, "folds": folds,
-        "epochs": fitted.epochs, "documents": int(some.sum()), "without_words": int((~some).sum()), "held_out": int(held.rows.size),
-        "metrics": metrics(labels[held.rows], held.margins, calibration(held.margins), kind, seed),
+        "epochs": fitted.epochs, "documents": int(some.sum()), "without_words": int((~some).sum()), "held_out": int(seen.size),
+        "metrics": metrics(labels[seen], margin, calibration(margin), kind, seed),
     }  # fmt: skip
     if kind == "class":
         about["positives"] = int(labels.sum())
@@ -109,10 +117,6 @@ def _check_labels(labels: Numbers, held: Numbers, kind: str) -> None:
         raise InputError(f"the {held.size} documents held out have one label; give more of the others, or fewer copies of one text")
 
 
-def _targets(labels: Numbers, kind: str) -> Numbers:
-    return np.where(labels == 1, 1.0, -1.0) if kind == "class" else labels - labels.mean()
-
-
 def _costs(labels: Numbers, used: npt.NDArray[np.bool_], kind: str, strength: float, balance: bool) -> Numbers:
     """Return the cost of an error on each document, 0 for those not used; with `balance` the two labels weigh alike."""
     costs = np.where(used, strength, 0.0)
@@ -123,24 +127,27 @@ def _costs(labels: Numbers, used: npt.NDArray[np.bool_], kind: str, strength: fl
 
 
 def _held(
-    rows: Rows, labels: Numbers, buckets: int, kind: str, strengths: list[float], balance: bool, fold: npt.NDArray[np.int64], turns: range,
-    folds: int, seed: int,
+    rows: Rows, labels: Numbers, targets: Numbers, buckets: int, kind: str, strengths: list[float], balance: bool, fold: npt.NDArray[np.int64],
+    turns: range, seen: npt.NDArray[np.int64], seed: int,
 ) -> tuple[dict[float, Fit], Held]:  # fmt: skip
-    """Fit without each fold in turn at every strength, weakest first and each from the one before; return the last turn's fits and the best."""
-    targets, fits = _targets(labels, kind), {}
+    """Fit without each fold in turn at every strength, weakest first and each from the one before; return the last turn's fits and the best.
+
+    `seen` are the documents that are held out, in the order in which they are told; those without words are of a fold behind the last.
+    """
+    fits: dict[float, Fit] = {}
+    used = np.diff(rows.offsets) > 0
     said = {strength: np.full(labels.size, np.nan) for strength in strengths}
     for turn in turns:
         out = np.flatnonzero(fold == turn)
         fit = begun(rows, buckets)
         for strength in strengths:
-            fit = descend(fit, rows, targets, _costs(labels, (fold != turn) & (fold < folds), kind, strength, balance), logistic=kind == "class", seed=seed)
+            fit = descend(fit, rows, targets, _costs(labels, used & (fold != turn), kind, strength, balance), logistic=kind == "class", seed=seed)
             said[strength][out] = margins(rows, fit.weights, out)
             if len(turns) == 1:
                 fits[strength] = replace(fit, weights=fit.weights.copy())
-    seen = np.flatnonzero(fold < len(turns))
     losses = {strength: _loss(targets[seen], margin[seen], kind) for strength, margin in said.items()}
     best = min(losses, key=lambda strength: (losses[strength], strength))
-    return fits, Held(seen, said[best][seen] + (labels.mean() if kind == "score" else 0.0), best, losses)
+    return fits, Held(said[best][seen], best, losses)
 
 
 def _loss(targets: Numbers, margin: Numbers, kind: str) -> float:
@@ -161,7 +168,7 @@ def metrics(labels: Numbers, margin: Numbers, predicted: Numbers, kind: str, see
     """Return what predictions are worth: [value, low, high] where there is an interval.
 
     class: `auc` (DeLong), `average_precision`, `brier`, `calibration_error`. score: `spearman` (bootstrap of 1,000; None where the predictions
-    are all alike), `mean_squared_error`.
+    are all alike), `mean_squared_error`, and of labels from 0 to 10 `weighted_kappa`, the agreement of whole grades (with the same bootstrap).
     """
     if kind == "class":
         yes = labels == 1
@@ -171,7 +178,13 @@ def metrics(labels: Numbers, margin: Numbers, predicted: Numbers, kind: str, see
         }  # fmt: skip
     between = bootstrapped(lambda chosen: spearman(labels[chosen], margin[chosen]), labels.size, seed=seed)
     found = spearman(labels, margin)
-    return {"spearman": None if np.isnan(found) else [found, *between], "mean_squared_error": float(np.mean((predicted - labels) ** 2))}
+    told = {"spearman": None if np.isnan(found) else [found, *between], "mean_squared_error": float(np.mean((predicted - labels) ** 2))}
+    if labels.min() >= 0 and labels.max() <= GRADES:
+        whole = [graded(values, grades=GRADES + 1) for values in (labels, predicted)]
+        kappa = weighted_kappa(*whole, grades=GRADES + 1)
+        apart = bootstrapped(lambda chosen: weighted_kappa(whole[0][chosen], whole[1][chosen], grades=GRADES + 1), labels.size, seed=seed)
+        told["weighted_kappa"] = None if np.isnan(kappa) else [kappa, *apart]
+    return told
 
 
 def predict(model: Model, words: Words) -> tuple[Numbers, Numbers]:

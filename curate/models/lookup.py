@@ -2,12 +2,10 @@
 
 An n-gram of two words and more is a row of a hash table, found by the slot of its context (the same n-gram without its last word) and
 its last word: so its key is exact, no two n-grams can be taken for each other. The tables are used where they lie in the file,
-mapped into memory: loading costs nothing, and all processes of a machine share one copy.
+mapped into memory: loading reads them once to check their digests, and all processes of a machine share one copy.
 """
 
 import hashlib
-import json
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,13 +17,15 @@ import numpy.typing as npt
 import polars as pl
 
 from catalog.errors import InputError
-from catalog.files import temporary, write_json
 from catalog.schema import text_bytes
 from catalog.split import Hashes, Offsets
+from curate.models.kept import keep, kept, reading
 from curate.models.prefetch import prefetch
 from curate.models.vocabulary import AHEAD, BOS, CASES, EMPTY, EOS, MISSING, MOST, SPECIAL, UNK, Ids, home, look_up, sentences, word_table
 
-FORMAT = "headrace-ngrams-1"
+KIND = "ngrams"
+LETTERS = 1 << 32
+"""Bytes that the words of a model may have together."""
 Logs = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
 
@@ -76,7 +76,7 @@ def assemble(words: pl.Series, grams: Sequence[Gram], meta: dict[str, Any]) -> M
     arrays: list[npt.NDArray[Any]] = [unigrams, *tables]
     for array in arrays:
         array.setflags(write=False)
-    meta = {**meta, "format": FORMAT, "order": len(grams), "ngrams": [int(gram.words.size) for gram in grams], "digest": digest(words, unigrams, tables)}
+    meta = {**meta, "order": len(grams), "ngrams": [int(gram.words.size) for gram in grams], "digest": digest(words, unigrams, tables)}
     return Model(words, word_table(words, "the model"), unigrams, tuple(tables), meta)
 
 
@@ -105,46 +105,29 @@ def grams(model: Model) -> Iterator[tuple[Ids, Logs, Logs]]:
         yield spelt, values[sort, 0], values[sort, 1]
 
 
-def save(model: Model, folder: str | Path) -> None:
-    """Write a model as a folder that is whole or not there: model.json, words.txt and an .npy file an order. What stood there is replaced."""
-    written = temporary(folder)
-    written.mkdir(parents=True)
-    (written / "words.txt").write_text("".join(f"{word}\n" for word in model.words), encoding="utf-8", newline="")
-    arrays: list[npt.NDArray[Any]] = [model.unigrams, *model.tables]
-    for n, array in enumerate(arrays, 1):
-        np.save(written / f"{n}grams.npy", array, allow_pickle=False)
-    write_json(written / "model.json", model.meta)
-    if Path(folder).is_dir():
-        shutil.rmtree(folder)
-    written.rename(folder)
+def save(model: Model, folder: str | Path) -> str:
+    """Write a model as a new folder: model.json, the words, and an .npy file an order. Returns the folder's digest. Raises InputError."""
+    words = np.frombuffer("".join(f"{word}\n" for word in model.words).encode(), np.uint8)
+    arrays: list[npt.NDArray[Any]] = [words, model.unigrams, *model.tables]
+    names = ["words", *(f"grams{n}" for n in range(1, model.order + 1))]
+    return keep(folder, {"kind": KIND, "meta": model.meta}, dict(zip(names, arrays, strict=True)))
 
 
-def load(folder: str | Path) -> Model:
-    """Return the model in a folder that `save` wrote. Raises InputError when it is not there, or not whole."""
-    folder = Path(folder)
-    try:
-        meta = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        text = (folder / "words.txt").read_text(encoding="utf-8", errors="strict")
-        arrays = [np.load(folder / f"{n}grams.npy", mmap_mode="r", allow_pickle=False) for n in range(1, int(meta["order"]) + 1)]
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise InputError(f"{folder}: no n-gram model can be read there ({error}); train one, or give an ARPA file") from error
-    words = pl.Series("word", text.split("\n")[:-1], pl.String)
-    fault = _fault(meta, words, arrays)
-    if fault:
-        raise InputError(f"{folder}: {fault}; the model is damaged or of another version: train it again")
-    return Model(words, word_table(words, str(folder)), np.asarray(arrays[0]), tuple(map(np.asarray, arrays[1:])), meta)
-
-
-def _fault(meta: Any, words: pl.Series, arrays: list[npt.NDArray[Any]]) -> str | None:
-    """Return what is wrong with a model's files, sizes and types; None where nothing is."""
-    if meta.get("format") != FORMAT or meta.get("case") not in CASES:
-        return f"model.json says format {meta.get('format')!r}, case {meta.get('case')!r}"
-    if tuple(words[: len(SPECIAL)]) != SPECIAL or arrays[0].shape != (len(words), 2) or arrays[0].dtype != np.float32:
-        return "words.txt and 1grams.npy do not belong together"
-    for n, table in enumerate(arrays[1:], 2):
-        if table.dtype != np.uint64 or table.ndim != 2 or table.shape[1] != 2 or not 4 <= table.shape[0] <= 2 * MOST or not table.flags.c_contiguous:
-            return f"{n}grams.npy is no table of n-grams"
-    return None
+def load(folder: str | Path, wanted: str | None = None) -> Model:
+    """Return the model in a folder that `save` wrote. Raises InputError, one line, for what is missing, changed or none of ours."""
+    with reading(folder):
+        found = kept(folder, (KIND,), wanted)
+        meta, letters = found.told["meta"], found.arrays["words"]
+        if letters.dtype != np.uint8 or letters.ndim != 1 or letters.size > LETTERS:
+            raise InputError(f"its words have {letters.size} bytes, more than {LETTERS}")
+        words = pl.Series("word", letters.tobytes().decode().split("\n")[:-1], pl.String)
+        first, *tables = (found.arrays[f"grams{n}"] for n in range(1, int(meta["order"]) + 1))
+        if meta["case"] not in CASES or tuple(words[: len(SPECIAL)]) != SPECIAL or first.shape != (len(words), 2) or first.dtype != np.float32:
+            raise InputError("its words, their case and its single words do not belong together")
+        for n, table in enumerate(tables, 2):
+            if table.dtype != np.uint64 or table.ndim != 2 or table.shape[1] != 2 or not 4 <= table.shape[0] <= 2 * MOST:
+                raise InputError(f"grams{n}.npy is no table of n-grams")
+        return Model(words, word_table(words, "its vocabulary"), first, tuple(tables), meta)
 
 
 def score(model: Model, hashes: Hashes, firsts: Offsets) -> tuple[Scores, Offsets]:

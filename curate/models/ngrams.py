@@ -31,12 +31,12 @@ def train(
     batches: Iterable[pl.Series], *, order: int = 3, case: str = "lower", min_count: int = 1, max_words: int = 2_000_000,
     prune: Sequence[int] = (0, 0, 1), fallback: tuple[float, float, float] | None = FALLBACK, about: Mapping[str, Any] | None = None,
 ) -> Model:  # fmt: skip
-    """Return a model of the texts in `batches`, columns of strings that are read once, in order.
+    """Return a model of the texts in `batches`, columns of strings that are read once. Their order says nothing: texts and batches may come in any.
 
     order       words in the longest n-gram, 1 to 6
     case        `lower` takes words in small letters, `written` as they are
     min_count   words that occur less often become <unk>, which is then a word like any other; 1 keeps all, and <unk> is what no text had
-    max_words   and so do all but so many of the commonest
+    max_words   and so do all but so many of the commonest; of words that are as common the first by their letters (code points) stay
     prune       per order, n-grams that occur at most so often are left out and their mass goes to shorter ones; the last number holds
                 for all longer orders, the first is 0. (0, 0, 1) is lmplz's --prune 0 0 1
     fallback    the discounts D1, D2, D3+ for orders on which those of Chen and Goodman (eq. 26) are not defined; None raises instead
@@ -83,9 +83,13 @@ def _read(batches: Iterable[pl.Series], numbering: Numbering, pad: int) -> Ids:
 
 
 def _renumber(words: pl.Series, stream: Ids, min_count: int, max_words: int) -> tuple[pl.Series, Ids, int]:
-    """Return the vocabulary, the special words and then the commonest first, the stream in its numbers, and how many words that is."""
+    """Return the vocabulary, the stream in its numbers, and how many words that is.
+
+    The special words come first, then the commonest, those as common by their letters: so numbers, and all that is sorted and summed by them,
+    are those of the texts, in whatever order these were read.
+    """
     counts = np.bincount(stream, minlength=len(words) + len(SPECIAL))[len(SPECIAL) :]
-    kept = np.argsort(-counts, kind="stable")[: max(0, max_words)]
+    kept = np.lexsort((words.rank("ordinal").to_numpy(), -counts))[: max(0, max_words)]
     kept = kept[counts[kept] >= min_count]
     numbers = np.zeros(len(words) + len(SPECIAL), np.uint32)
     numbers[[BOS, EOS]] = BOS, EOS

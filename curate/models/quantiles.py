@@ -1,8 +1,5 @@
 """Where a number stands among those of a corpus: quantiles of named columns, fitted once, so that later documents are ranked alike."""
 
-import json
-import os
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +8,12 @@ import numpy as np
 import polars as pl
 
 from catalog.errors import InputError, near
-from catalog.files import temporary
-from catalog.ids import digest
-from curate.models.buckets import Numbers, Sketch, edges, sketch
+from curate.models.buckets import Numbers, edges
+from curate.models.kept import keep, kept, reading
 
-FORMAT, KIND, FILE = 1, "quantiles", "model.json"
+KIND = "quantiles"
 EDGES = 999
 """Edges of a thousand equal parts; twenty buckets begin at every fiftieth of them."""
-LARGEST = 64_000_000
-"""Bytes that model.json may have."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +25,24 @@ class Quantiles:
 
     @classmethod
     def of(cls, pieces: Iterable[pl.DataFrame]) -> "Quantiles":
-        """Return the quantiles of the columns of some tables that are parts of one. Raises InputError for a column of anything but numbers."""
-        sketches: dict[str, list[Sketch]] = {}
+        """Return the exact quantiles of the columns of some tables that are parts of one, in whatever order; 8 bytes a number.
+
+        Raises InputError for a column of anything but finite numbers (nulls and NaN are left out).
+        """
+        found: dict[str, list[Numbers]] = {}
         for piece in pieces:
             for column in piece:
                 if not column.dtype.is_numeric():
                     raise InputError(f"values: the column {column.name} holds {column.dtype}; answer numbers alone")
-                sketches.setdefault(column.name, []).append(sketch(column.cast(pl.Float64).fill_null(np.nan).to_numpy()))
-        empty = [name for name, parts in sketches.items() if not any(part.count for part in parts)]
-        if empty or not sketches:
+                values = column.cast(pl.Float64).drop_nulls().drop_nans().to_numpy()
+                if not np.isfinite(values).all():
+                    raise InputError(f"values: the column {column.name} holds what is no finite number; leave such rows out")
+                found.setdefault(column.name, []).append(values)
+        whole = {name: np.concatenate(found.pop(name)) for name in sorted(found)}
+        empty = [name for name, values in whole.items() if not values.size]
+        if empty or not whole:
             raise InputError(f"values: the SELECT answers no number{f' in {empty[0]}' if empty else ''}; compute the signals first")
-        return cls({name: edges(parts, EDGES + 1) for name, parts in sketches.items()}, {name: sum(p.count for p in parts) for name, parts in sketches.items()})
+        return cls({name: edges(values, EDGES + 1) for name, values in whole.items()}, {name: values.size for name, values in whole.items()})
 
     def column(self, name: str) -> Numbers:
         """Return a column's edges. Raises InputError with the nearest name."""
@@ -58,30 +59,18 @@ class Quantiles:
 
 
 def save(model: Quantiles, folder: str | Path) -> str:
-    """Write quantiles as a new folder, whole or not at all, and return their digest. A folder that is there already is replaced."""
-    told = {"format": FORMAT, "kind": KIND, "edges": model.edges, "counts": model.counts}
-    name = digest(json.dumps(told, sort_keys=True), size=16)
-    written = temporary(folder)
-    written.mkdir(parents=True)
-    (written / FILE).write_text(json.dumps({**told, "digest": name}, sort_keys=True) + "\n", encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(written, folder)
-    return name
+    """Write quantiles as a new folder, and return their digest. Raises InputError."""
+    columns = sorted(model.edges)
+    told = {"kind": KIND, "columns": columns, "counts": [model.counts[name] for name in columns]}
+    return keep(folder, told, {"edges": np.array([model.edges[name] for name in columns])})
 
 
-def load(folder: str | Path) -> Quantiles:
+def load(folder: str | Path, wanted: str | None = None) -> Quantiles:
     """Return the quantiles of a folder. Raises InputError, one line, for what is missing, changed or none of ours."""
-    path = Path(folder) / FILE
-    try:
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"it has more than {LARGEST} bytes")
-        told = json.loads(path.read_text(encoding="utf-8"))
-        name = told.pop("digest")
-        if told["format"] != FORMAT or told["kind"] != KIND or digest(json.dumps(told, sort_keys=True), size=16) != name:
-            raise InputError("it holds another kind of model, or was changed")
-        found = Quantiles({str(k): [float(e) for e in v] for k, v in told["edges"].items()}, {str(k): int(v) for k, v in told["counts"].items()})
-        if any(len(values) != EDGES or not np.isfinite(values).all() or (np.diff(values) < 0).any() for values in found.edges.values()):
+    with reading(folder):
+        found = kept(folder, (KIND,), wanted)
+        columns, edges = [str(name) for name in found.told["columns"]], found.arrays["edges"]
+        if edges.dtype != np.float64 or edges.shape != (len(columns), EDGES) or not np.isfinite(edges).all() or (np.diff(edges) < 0).any():
             raise InputError("its edges do not rise")
-        return found
-    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{folder}: no quantiles that can be used: {error or type(error).__name__}; fit them with a `values:` part of quality:") from None
+        counts = [int(count) for count in found.told["counts"]]
+        return Quantiles(dict(zip(columns, edges.tolist(), strict=True)), dict(zip(columns, counts, strict=True)))
