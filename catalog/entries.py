@@ -25,6 +25,7 @@ from catalog.commits import Entry
 from catalog.errors import LakeError, near
 from catalog.files import Annotation, DataFile, Draft, Snapshot, verdict_family, write_rows
 from catalog.footers import Stat
+from catalog.house import POLICY
 from catalog.ids import digest
 from catalog.open_tables import typed
 from catalog.views import LOCATED
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Of an entry. A lake whose log has a higher one was written by a newer headrace."""
-
-POLICY = r"[a-z][a-z0-9_-]*"
 
 Known = dict[str, dict[str, tuple[Any, ...]]]
 """What the catalogue says of files already: data and annotation, by path."""

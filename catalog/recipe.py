@@ -15,6 +15,8 @@ from typing import Any
 import yaml
 
 from catalog.errors import RecipeError, near
+from catalog.house import POLICY, policy_files
+from catalog.house import policy_names as own_and_house
 from catalog.ids import digest
 from catalog.parts import LOOKS, SECTIONS, Given, Part, policy_names, section_parts, under
 from catalog.stage import Bound
@@ -174,9 +176,14 @@ def _ordered(parts: Sequence[Part], lines: Lines) -> Iterator[Part]:
 
 
 def _policy(name: str, folder: Path, lines: Lines, part: Part) -> str:
-    """A policy is `policies/<name>.yaml` beside the recipe, or a path."""
-    for path in (folder / name, folder / "policies" / f"{name}.yaml"):
-        if path.is_file():
-            return str(path)
-    there = [p.stem for p in (folder / "policies").glob("*.yaml")]
-    raise RecipeError(f"{lines.where(part.section, part.name, 'policy')}no policy {name!r} in {folder / 'policies'}{near(name, there)}")
+    """A policy is a path, `policies/<name>.yaml` beside the recipe, or one of the house's own."""
+    own, where = folder / "policies", lines.where(part.section, part.name, "policy")
+    found = next((path for path in (folder / name, *policy_files(name, [own])) if path.is_file()), None)
+    if found is None:
+        raise RecipeError(f"{where}no policy {name!r} in {own} or among headrace's own{near(name, own_and_house([own]))}")
+    plain = Path(name).stem
+    if not re.fullmatch(POLICY, plain):                      # said now: the lake would refuse it when all is scored
+        raise RecipeError(f"{where}{plain!r} is not a policy's name; call the file by lower-case letters, digits, _ and -")
+    if [Path(other).stem.replace("-", "_") for other in policy_names(part)].count(plain.replace("-", "_")) > 1:
+        raise RecipeError(f"{where}two policies are called {plain}; give one's file another name")
+    return str(found)
