@@ -5,7 +5,6 @@ sample and locator files are written. What is written is named by its content, s
 finds it. An entry and the files it names give the same rows whenever they are applied: that is what a rebuild does.
 """
 
-import getpass
 import json
 import os
 import re
@@ -28,6 +27,7 @@ from catalog.footers import Stat
 from catalog.house import POLICY
 from catalog.ids import digest
 from catalog.open_tables import typed
+from catalog.process import user
 from catalog.views import LOCATED
 from catalog.written import DATASET
 
@@ -51,7 +51,7 @@ def blank(kind: str, key: str | None, run: str = "") -> Entry:
 
 @cache
 def _me() -> dict[str, str | None]:
-    return {"user_name": getpass.getuser(), "host": socket.gethostname(), "git_commit": _git_commit()}
+    return {"user_name": user(), "host": socket.gethostname(), "git_commit": _git_commit()}
 
 
 def _git_commit() -> str | None:
