@@ -86,7 +86,7 @@ def freeze(
         "lm", opened, [snapshot.name for snapshot in snapshots.values()],
         seed=seed if order is None else order, context=context, samples=sum(phase.samples for phase in resolved),
         sources=sources(run_folder, found, resolved, shards), phases=lock_phases(resolved, [s.name for s in supplies]),
-        held_out=_held_out(run_folder, held.documents, held.shards, context), **_besides(frame, held, held_out, by), root=locks.root_from(lake_root, run_folder),
+        held_out=_held_out(run_folder, held.documents, held.shards, context), **_beside(frame, held, held_out, by), root=locks.root_from(lake_root, run_folder),
     )  # fmt: skip
     sha = locks.freeze(run_folder, lock, opened.folder)
     planned = mixture.plan(supplies, resolved, context)
@@ -244,7 +244,7 @@ def _weighed(phases: Phases) -> set[str]:
     return {name for phase in phases for name, weight in phase["weights"].items() if weight > 0}
 
 
-def _besides(frame: pl.DataFrame, held: Apart, held_out: Mapping[str, Snapshot] | None, by: By) -> Given:
+def _beside(frame: pl.DataFrame, held: Apart, held_out: Mapping[str, Snapshot] | None, by: By) -> Given:
     """What the lock says of cells, and of a hold-out that is not the mixture's own: of which snapshots it is, what it keeps from training."""
     told: Given = {} if cells.plain(by) else {"by": list(cells.terms(by))}
     if held_out:
