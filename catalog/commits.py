@@ -12,7 +12,6 @@ process at each one of them.
 
 import errno
 import fcntl
-import getpass
 import json
 import logging
 import os
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import LakeError
+from catalog.process import user
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def hold(root: Path, what: str, timeout: float) -> Iterator[None]:
         raise LakeError(f"{root}: cannot be written ({error.strerror}); check who owns the folder") from None
     try:
         _wait(lock, root, timeout)
-        me = f"{getpass.getuser()}@{socket.gethostname()}, process {os.getpid()}, {what}, since {datetime.now(UTC):%H:%M:%S} UTC"
+        me = f"{user()}@{socket.gethostname()}, process {os.getpid()}, {what}, since {datetime.now(UTC):%H:%M:%S} UTC"
         os.ftruncate(lock, 0)
         os.pwrite(lock, me.encode(), 0)
         try:

@@ -5,7 +5,6 @@ sample and locator files are written. What is written is named by its content, s
 finds it. An entry and the files it names give the same rows whenever they are applied: that is what a rebuild does.
 """
 
-import getpass
 import json
 import os
 import re
@@ -25,8 +24,10 @@ from catalog.commits import Entry
 from catalog.errors import LakeError, near
 from catalog.files import Annotation, DataFile, Draft, Snapshot, verdict_family, write_rows
 from catalog.footers import Stat
+from catalog.house import POLICY
 from catalog.ids import digest
 from catalog.open_tables import typed
+from catalog.process import user
 from catalog.views import LOCATED
 from catalog.written import DATASET
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Of an entry. A lake whose log has a higher one was written by a newer headrace."""
-
-POLICY = r"[a-z][a-z0-9_-]*"
 
 Known = dict[str, dict[str, tuple[Any, ...]]]
 """What the catalogue says of files already: data and annotation, by path."""
@@ -52,7 +51,7 @@ def blank(kind: str, key: str | None, run: str = "") -> Entry:
 
 @cache
 def _me() -> dict[str, str | None]:
-    return {"user_name": getpass.getuser(), "host": socket.gethostname(), "git_commit": _git_commit()}
+    return {"user_name": user(), "host": socket.gethostname(), "git_commit": _git_commit()}
 
 
 def _git_commit() -> str | None:

@@ -12,7 +12,7 @@ from catalog.errors import InputError, RecipeError, near
 from catalog.reads import base, reads
 from catalog.stage import HOUSE, Bound, bind, find, load
 from catalog.staged import Given, Stage, knobs_of, predicate, stage
-from catalog.written import DATASET, Lines, known, line_of, lines_in, listed, shaped, share, size, word
+from catalog.written import DATASET, Lines, flat, known, line_of, lines_in, listed, shaped, share, size, word
 
 SECTIONS = ("ingest", "curate", "quality", "synth", "mix", "train", "eval")
 INGEST = ("domain", "dump", "license", "publish_as", "append")
@@ -33,7 +33,7 @@ SHAPED = {
         "limit": "a whole number from 1", "at_least": "a whole number from 0",
     },
     "mix": {
-        "from": "a name or a list of names", "by": "a word", "weights": "a mapping", "phases": "a list",
+        "from": "a name or a list of names", "by": "a name or a list of names", "weights": "a mapping", "phases": "a list",
         "max_epochs": "a number above 0, or names with one each", "held_out": "a name or a list of names", "seed": "a whole number from 0",
     },
     "train": {
@@ -210,11 +210,11 @@ def _mix(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     given = {
         **body,
         "from": listed(body["from"]),
-        "by": body.get("by", "domain"),
+        "by": _by(body.get("by", "domain")),
         "budget": _at_least(1, body["budget"], "budget", lines, at),
         "context": _at_least(2, body.get("context", 1024), "context", lines, at),
         "hold_out": held,
-        "max_epochs": body.get("max_epochs", 4),
+        "max_epochs": flat(body.get("max_epochs", 4)),
         "tokenizer": _tokenizer(body.get("tokenizer"), lines, at),
         "phases": [_phase(phase, i, len(phases), lines, at) for i, phase in enumerate(phases)],
     }
@@ -222,6 +222,12 @@ def _mix(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     if "held_out" in body:
         given["held_out"] = listed(body["held_out"])
     return Part("mix", name, given, line_of(where))
+
+
+def _by(given: Any) -> str | list[str]:
+    """What a mixture weighs: one name, or several whose values make cells."""
+    named = listed(given)
+    return str(named[0]) if len(named) == 1 else named
 
 
 def _tokenizer(given: Any, lines: Lines, at: tuple[str, ...]) -> Given:
@@ -252,7 +258,7 @@ def _phase(phase: Any, i: int, n: int, lines: Lines, at: tuple[str, ...]) -> Giv
     known(phase, ("until", "weights"), lines, *at, "phases", str(i))
     if "until" not in phase and i < n - 1:
         raise RecipeError(f"{where}phase {i + 1} of {n} needs until:, such as 80%")
-    weights = {str(k): share(v, where) for k, v in phase["weights"].items()}
+    weights = {k: share(v, where) for k, v in flat(phase["weights"]).items()}
     if not sum(weights.values()):
         raise RecipeError(f"{where}every weight is 0; give at least one source a share")
     return {"until": share(phase.get("until", 1), where), "weights": weights}

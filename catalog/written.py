@@ -54,6 +54,16 @@ def word(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+def flat(value: Any) -> Any:
+    """Return a mapping of mappings as one: `{web: {high: 1}}` is `{web/high: 1}`. Anything else comes back as it is."""
+    if not isinstance(value, dict):
+        return value
+    found: dict[str, Any] = {}
+    for key, one in value.items():
+        found |= {f"{key}/{inner}": last for inner, last in flat(one).items()} if isinstance(one, dict) else {str(key): one}
+    return found
+
+
 def words(value: Any) -> bool:
     return word(value) or (isinstance(value, list) and bool(value) and all(map(word, value)))
 
@@ -71,7 +81,7 @@ SHAPES: dict[str, Callable[[Any], bool]] = {
     "a mapping": lambda value: isinstance(value, dict),
     "a whole number from 0": whole,
     "a whole number from 1": lambda value: whole(value, 1),
-    "a number above 0, or names with one each": lambda value: number(value) or (isinstance(value, dict) and weights(value)),
+    "a number above 0, or names with one each": lambda value: number(value) or (isinstance(value, dict) and weights(flat(value))),
 }
 """What a value may be, in the words of the line that refuses it."""
 

@@ -18,10 +18,11 @@ from typing import Any
 
 from catalog.errors import PolicyError, near
 from catalog.files import DataFile, known
+from catalog.house import source_of
 from catalog.ids import digest
 from catalog.predicates import Node, columns, parse, typed
 from curate.clauses import DUPLICATE, Clause, Value, worded, written
-from curate.sheets import Sheet, assembled, read
+from curate.sheets import Sheet, assembled, read, sheets
 
 __all__ = ["DUPLICATE", "Clause", "Order", "Policy", "check", "families", "from_body", "judged", "load", "same_columns"]
 
@@ -40,7 +41,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy as loaded. `digest` is of what it says, not of how it is written."""
+    """A policy as loaded. `digest` is of what it says, not of how it is written; `sources` are its file and those that it extends."""
 
     name: str
     drop: tuple[Clause, ...] = ()
@@ -48,6 +49,7 @@ class Policy:
     mask: tuple[tuple[str, str], ...] = ()
     cut: tuple[str, ...] = ()
     params: Mapping[str, Value] = field(default_factory=dict)
+    sources: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def body(self) -> dict[str, Any]:
@@ -87,6 +89,7 @@ def load(path: str | Path, name: str | None = None, settings: Mapping[str, Any] 
         tuple((str(k), worded(v, mask.where("mask", str(k)))) for k, v in _shaped(mask, "mask", dict, "a mapping of spans to tag, pseudonym or none").items()),
         tuple(worded(v, cut.where("cut", str(i))) for i, v in enumerate(_shaped(cut, "cut", list, "a list of spans"))),
         params,
+        tuple(dict.fromkeys(source_of(one.path) for one in sheets(sheet))),
     )
 
 
@@ -100,6 +103,7 @@ def from_body(name: str, body: Mapping[str, Any]) -> Policy:
         tuple(_order(text, at) for text in body.get("keep") or []),
         tuple((str(k), str(v)) for k, v in (body.get("mask") or {}).items()),
         tuple(map(str, body.get("cut") or [])),
+        sources=tuple(map(str, body.get("sources") or [])),
     )
 
 

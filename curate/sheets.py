@@ -1,6 +1,6 @@
 """Policy files: one read with those that it extends, and their clauses and parameters put together.
 
-    extends: gopher                                          # a policy beside this file, or one of recipes/policies; or a path
+    extends: gopher                                          # a policy beside this file, or one of headrace's own; or a path
     extends: [{policy: fineweb, when: {domain: web}}, books] # several, each perhaps on a condition
     params: {min_words: 100}                                 # what $min_words stands for, here and in what is extended
     params: {min_words: {by: language.code, ja: 60, otherwise: 100}}   # the same by the value of a column
@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from catalog.errors import PolicyError, RecipeError, near
-from catalog.stage import HOUSE
+from catalog.house import policy_files, policy_names
 from catalog.written import Lines, read_yaml
 from curate.clauses import By, Clause, Removal, Value, condition, constant, literal, merged, parameter, under, worded, written
 
@@ -83,13 +83,14 @@ def read(path: str | Path, above: tuple[Path, ...] = ()) -> Sheet:
 
 def texts(path: str | Path) -> list[str]:
     """Return the text of a policy file and of each that it extends: what its key is made of. Raises PolicyError."""
+    return [sheet.text for sheet in sheets(read(path))]
 
-    def below(sheet: Sheet) -> Iterator[str]:
-        yield sheet.text
-        for parent in sheet.parents:
-            yield from below(parent.sheet)
 
-    return list(below(read(path)))
+def sheets(sheet: Sheet) -> Iterator[Sheet]:
+    """Yield a policy file and each that it extends."""
+    yield sheet
+    for parent in sheet.parents:
+        yield from sheets(parent.sheet)
 
 
 def _parents(sheet: Sheet, above: tuple[Path, ...]) -> Iterator[Parent]:
@@ -105,12 +106,11 @@ def _parents(sheet: Sheet, above: tuple[Path, ...]) -> Iterator[Parent]:
 
 def _found(name: str, sheet: Sheet, above: tuple[Path, ...], at: str) -> Path:
     """The file that a name means: one beside the sheet, or of the house's; a policy of the house's name may extend the house's."""
-    folders = [Path(sheet.path).parent, HOUSE / "recipes" / "policies"]
+    beside = Path(sheet.path).parent
     a_path = "/" in name or name.endswith((".yaml", ".yml"))
-    places = [folders[0] / name] if a_path else [folder / f"{name}.yaml" for folder in folders]
-    there = [place for place in places if place.is_file()]
+    there = [path for path in [beside / name] if path.is_file()] if a_path else policy_files(name, [beside])
     if not there:
-        known = [] if a_path else [p.stem for folder in folders for p in folder.glob("*.yaml") if p.resolve() != above[-1]]
+        known = [] if a_path else [one for one in policy_names([beside]) if one != sheet.name]
         raise PolicyError(f"{at}no policy {name!r}{near(name, known)}")
     fresh = [place for place in there if place.resolve() not in above]
     if not fresh:

@@ -119,9 +119,10 @@ def designed(lake: Lake, asked: Asked) -> Design:
     id_ = digest(json.dumps([mix, train, weights], sort_keys=True), size=3)
     recipe: dict[str, Any] = {"name": f"ablate-{id_}", "seed": 0, "lake": "../..", "mix": {}, "train": {}, "eval": {}}
     runs: dict[str, tuple[str, int]] = {}
+    called = slugs(list(variants))
     for seed in range(1, asked.seeds + 1):
         for label, pinned in zip(asked.variants, variants, strict=True):
-            name = f"{_slug(pinned)}_{id_}_s{seed}"
+            name = f"{called[pinned]}_{id_}_s{seed}"
             drawn = {"by": "domain", "weights": weights} if weights else {"by": "dataset", "weights": {pinned: 1}}
             recipe["mix"][name] = {"from": pinned, **mix, **drawn, "seed": seed}
             recipe["train"][name] = {**train, "mix": name, "seed": seed}
@@ -157,9 +158,14 @@ def _pinned(name: str, snapshot: Snapshot) -> str:
     return f"{name.partition('@')[0]}@v{snapshot.version}"
 
 
-def _slug(pinned: str) -> str:
-    """A part's name for a variant: lower-case letters, digits and _."""
-    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in pinned.lower())
+def slugs(pinned: Sequence[str]) -> dict[str, str]:
+    """Return a part's name for each variant: lower-case letters, digits and _. Those that would fall together carry a hash of what they were."""
+    plain = {name: _slug(name) for name in pinned}
+    return {name: f"{slug}_{digest(name, size=3)}" if list(plain.values()).count(slug) > 1 else slug for name, slug in plain.items()}
+
+
+def _slug(name: str) -> str:
+    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in name.lower())
     return plain if plain[0].isalpha() else f"d{plain}"
 
 

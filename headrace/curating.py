@@ -69,7 +69,7 @@ def judged_by(files: Sequence[DataFile], policies: Sequence[Policy], folder: str
 
 def stored(policy: Policy) -> dict[str, Any]:
     """A policy as a draft carries it."""
-    return {**policy.body, "name": policy.name, "digest": policy.digest}
+    return {**policy.body, "name": policy.name, "digest": policy.digest, "sources": list(policy.sources)}
 
 
 def attached(files: Sequence[DataFile], annotations: dict[str, Annotation]) -> tuple[DataFile, ...]:

@@ -111,7 +111,7 @@ def schema() -> dict[str, Any]:
         "curate": _closed(curated),
         "quality": _closed(_free([k for _, target, _ in functions("Fits", "curate") for k in (*target.required, *target.knobs) if k not in FIT_GIVEN])),
         "synth": {"type": "object", "properties": {**_free(SYNTH), "write": {"type": "string"}}, "required": ["from", "write"]},
-        "mix": {**_closed(_free(MIX)), "required": ["from", "budget"]},
+        "mix": {**_closed({**_free(MIX), **MIXED}), "required": ["from", "budget"]},
         "train": {"type": "object", "properties": {**knobs, **_free(TRAIN), "act": {"enum": sorted(acts)}}, "required": ["act"]},
         "eval": {**_closed(_free(EVAL)), "required": ["model"]},
     }
@@ -119,6 +119,15 @@ def schema() -> dict[str, Any]:
     top = {"name": {"type": "string"}, "seed": {"type": "integer"}, "lake": {"type": "string"}, "spark": {"type": "object"}}
     whole = {**_closed({**top, **sections}), "required": ["name", "seed", "lake"]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "headrace recipe", **whole}
+
+
+MIXED = {
+    "by": {
+        "description": "What a source is: domain, dataset, a column such as ensemble.tier, or a list of these, whose values make cells such as web/high.",
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+    },
+    "weights": {"description": "Shares of tokens by source, 1 in all; of cells nested ({web: {high: .6}}) or as web/high.", "type": "object"},
+}
 
 
 def _free(names: Iterable[str]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import yaml
 
 from catalog.errors import PolicyError, near
 from catalog.files import Draft, Snapshot
+from catalog.house import policy_files, policy_names
 from catalog.ids import digest
 from catalog.lake import Lake
-from catalog.stage import HOUSE
 from catalog.written import read_yaml
 from curate.policy import Policy, load
 from headrace.curating import judged_by, stored
@@ -22,19 +22,18 @@ QUARANTINED = 'SELECT uri, source, reason, exception, record_offset AS "offset" 
 
 
 def find_policy(name: str, settings: dict[str, Any] | None = None) -> Policy:
-    """Return the policy in a file, or of that name in ./policies or recipes/policies, with other values for its parameters."""
+    """Return the policy in a file, or of that name in ./policies or among the house's own, with other values for its parameters."""
     path = policy_file(name)
     return load(path, path.stem, settings)
 
 
 def policy_file(name: str) -> Path:
-    """Return the path of a policy: itself a path, or a name in ./policies or recipes/policies. Raises PolicyError with the nearest."""
-    folders = (Path("policies"), HOUSE / "recipes" / "policies")
-    for path in (Path(name), *(folder / f"{name}.yaml" for folder in folders)):
-        if path.is_file():
-            return path
-    known = [p.stem for folder in folders for p in folder.glob("*.yaml")]
-    raise PolicyError(f"{name}: no such policy file{near(name, known)}")
+    """Return the path of a policy: itself a path, or a name in ./policies or of the house's own. Raises PolicyError with the nearest."""
+    own = [Path("policies")]
+    found = next((path for path in (Path(name), *policy_files(name, own)) if path.is_file()), None)
+    if found is None:
+        raise PolicyError(f"{name}: no such policy file{near(name, policy_names(own))}")
+    return found
 
 
 def parameters(given: Sequence[str]) -> dict[str, Any]:

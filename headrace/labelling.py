@@ -4,7 +4,6 @@ The documents are those of the fixed sample, in an order that depends on the see
 set come first. A set holds one label a document and labeller: who labels it again has thought better of it.
 """
 
-import getpass
 import re
 import sys
 from collections import Counter
@@ -20,6 +19,7 @@ import typer
 from catalog.errors import HeadraceError, InputError, QueryError, near
 from catalog.files import DataFile, Snapshot, read
 from catalog.lake import Lake
+from catalog.process import user
 from catalog.rows import beside
 from headrace.jobs import new_job
 from headrace.journal import Journal, commit, now, pick_up
@@ -121,7 +121,7 @@ def choose(lake: Lake, snapshot: Snapshot, asked: Asked) -> list[Choice]:
     files, wanted = _sample(lake, snapshot, asked)
     said = _said(lake, asked.set_name).group_by("doc_id", maintain_order=True).agg(
         pl.format("{}{} by {}", "label", pl.format(" ({})", "reason").fill_null(""), "labeller").str.join(", ").alias("said"),
-        (pl.col("labeller") == getpass.getuser()).any().alias("mine"),
+        (pl.col("labeller") == user()).any().alias("mine"),
     )  # fmt: skip
     places = [read(file, ("doc_id",)).with_row_index("row").with_columns(file=pl.lit(i)) for i, file in enumerate(files)]
     if not places:
@@ -166,7 +166,7 @@ def _leaf(snapshot: Snapshot, choice: Choice) -> Leaf:
 def _row(asked: Asked, snapshot: Snapshot, doc_id: str, said: str, why: str | None) -> dict[str, Any]:
     return {
         "dataset": snapshot.dataset, "doc_id": doc_id, "label": said, "reason": why or None, "label_set": asked.set_name,
-        "labeller": getpass.getuser(), "labelled": now(),
+        "labeller": user(), "labelled": now(),
     }  # fmt: skip
 
 

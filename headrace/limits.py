@@ -9,10 +9,10 @@ import typer
 import yaml
 
 from catalog.errors import PolicyError
+from catalog.house import brought
 from catalog.ids import digest
 from catalog.lake import Lake
 from catalog.predicates import parse
-from catalog.stage import HOUSE
 from curate.corpus import batches
 from curate.limits import BY, fitted, query, rules, written
 from curate.policy import load
@@ -55,8 +55,7 @@ def show_fit(lake_path: str, name: str, on: str, out: Path | None, least: int, w
 
 def _named(path: Path, out: Path) -> str:
     """What a policy at `out` calls the one at `path`: by its name where that is the house's or stands beside it, else by its path."""
-    near = [out.resolve().parent, HOUSE / "recipes" / "policies"]
-    if path.resolve().parent in near:
+    if path.resolve().parent in (out.resolve().parent, brought("policies").resolve()):
         return path.stem
     return os.path.relpath(path.resolve(), out.resolve().parent)
 

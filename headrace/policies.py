@@ -10,7 +10,7 @@ from headrace.options import JsonOption, LakeOption, LockOption, lake_path
 app = typer.Typer(no_args_is_help=True, help="Try a policy on a dataset's sample, apply it, or fit it to the dataset's languages.", rich_markup_mode=None)
 
 OnOption = Annotated[str, typer.Option("--on", metavar="DATASET", help="The dataset to judge.")]
-PolicyArgument = Annotated[str, typer.Argument(help="A policy file, or a name in ./policies or recipes/policies.")]
+PolicyArgument = Annotated[str, typer.Argument(help="A policy file, or a name: of one in ./policies, or of headrace's own.")]
 
 
 ParameterOption = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Override a parameter of the policy, such as min_words=100.")]

@@ -1,6 +1,6 @@
 """Send the house to the executors: its code as a zip named by its content, and with `--env` the Python that runs it.
 
-The zip holds the rooms and nothing else, with fixed times, so the same code has the same name on every machine. It goes through
+The zip holds the rooms and the house's policies, with fixed times, so the same code has the same name on every machine. It goes through
 `addPyFile`; a recipe's own modules (`pkg.module:function`) go the same way with `extra`.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.errors import InputError, SetupError
+from catalog.house import brought
 from catalog.stage import HOUSE, ROOMS
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def send(spark: "SparkSession", extra: Sequence[str] = ()) -> Path:
 def archive(folder: str | Path) -> Path:
     """Write `headrace-<hash of its content>.zip` into a folder and return its path. It is the same for the same code."""
     members = [(f"{room}/{path}", HOUSE / room / path) for room in ROOMS for path in sorted(_files(HOUSE / room))]
+    members += [(f"recipes/policies/{path.name}", path) for path in sorted(brought("policies").glob("*.yaml"))]
     return _zip(Path(folder), "headrace", members)
 
 

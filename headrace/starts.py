@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 from catalog.errors import InputError, RecipeError, near
-from catalog.stage import HOUSE
+from catalog.house import brought
 
-STARTS = HOUSE / "recipes" / "starts"
+STARTS = brought("starts")
 
 
 def start(kind: str, out: Path) -> str:

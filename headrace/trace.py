@@ -33,13 +33,14 @@ def ancestry(lake: Lake, row: dict[str, Any]) -> list[str]:
 
 
 def sources(lake: Lake, row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Tokens by source and licence over the whole run, with shares."""
+    """Tokens by dataset, domain and licence over the whole run, with shares; of a mixture of cells, by cell too."""
     found = rows(lake, "consumption", "train_run = ? AND documents IS NOT NULL", [row["train_run"]])
-    found.sort(key=lambda r: (-r["tokens"], r["dataset"], r["domain"], r.get("license") or ""))
+    found.sort(key=lambda r: (-r["tokens"], r["dataset"], r["domain"], r.get("source") or "", r.get("license") or ""))
     total = sum(r["tokens"] for r in found) or 1
     return [
         {
-            "dataset": r["dataset"], "domain": r["domain"], "license": r.get("license") or "unknown", "documents": r["documents"],
+            "dataset": r["dataset"], "domain": r["domain"], **({"cell": r["source"]} if r.get("source") else {}),
+            "license": r.get("license") or "unknown", "documents": r["documents"],
             "tokens": r["tokens"], "share": round(r["tokens"] / total, 4),
         }
         for r in found

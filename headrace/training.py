@@ -139,7 +139,8 @@ def told(part: Part, work: Work, relative: Path, done: Row, lock: Row, parent: s
         "loss_last": done["loss"], "bits_per_byte": (done["bits_per_byte"] or {}).get("end", {}).get("overall"),
     }  # fmt: skip
     metrics = [{**shared, "step": s["step"], "loss": s["loss"], "lr": s["lr"], "grad_norm": s["grad_norm"], "tokens": s["tokens"]} for s in _thinned(steps)]
-    by = ["dataset", "domain", "license"]
+    cells = "by" in json.loads((folder / "lock.json").read_text(encoding="utf-8"))
+    by = ["dataset", "domain", *(["source"] if cells else []), "license"]
     seen = pl.read_parquet(folder / CONSUMED).group_by(by).agg(pl.len().alias("documents"), pl.col("tokens").sum()).sort(by)
     planned = [{**shared, "source": c["source"], "planned_samples": c["planned"], "samples": c["samples"], "tokens": c["tokens"]} for c in done["consumption"]]
     return {

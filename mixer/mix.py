@@ -11,23 +11,22 @@ from typing import Any
 import polars as pl
 
 from catalog import spans
-from catalog.errors import InputError, RecipeError, near
+from catalog.errors import InputError, RecipeError
 from catalog.files import Annotation, Snapshot, address, read
 from catalog.progress import Meter
 from catalog.schema import BYTES_A_TOKEN
 from catalog.written import size
+from mixer import cells, mixture
 from mixer import lock as locks
-from mixer import mixture
 from mixer.ancestry import with_ancestors
 from mixer.apart import Apart, Choice, apart
+from mixer.cells import By
 from mixer.frozen import NOTHING, Frozen, Given, counts, gather, listed, lock_of, lock_phases, sources, tables
 from mixer.holdout import hold_out as choose_held_out
 from mixer.mixture import Phase, Planned, Supply
 from mixer.sampling import BYTES, texts
 from mixer.shards import Shard, build, edits, verdict
 from mixer.tokenizer import VERSION, identity, load, train
-
-BY = ("domain", "dataset")
 
 Phases = Sequence[Mapping[str, Any]]
 Documents = dict[str, pl.DataFrame]
@@ -53,7 +52,7 @@ def freeze(
     seed: int,
     run_folder: str,
     name: str,
-    by: str = "domain",
+    by: By = "domain",
     context: int = 1024,
     hold_out: float = 0.0,
     held_out: Mapping[str, Snapshot] | None = None,
@@ -78,15 +77,16 @@ def freeze(
     frame, shards = gather({one: build(snapshot, opened, meter) for one, snapshot in snapshots.items()})
     if not frame.height:
         raise InputError(f"{where}no text is left of {', '.join(snapshots)}; look at what the policy cuts")
-    frame, choice = with_ancestors(frame, lake_root, snapshots), Choice(hold_out, seed, _mixed(phases, by), where)
+    frame = cells.gathered(with_ancestors(frame, lake_root, snapshots), snapshots, by)
+    choice = Choice(hold_out, seed, cells.domains(frame, by, _weighed(phases)), where)
     held = apart(lake_root, held_out, snapshots, frame, opened, choice, meter) if held_out else _own(frame, shards, choice)
-    resolved, found = _sources(frame.filter(~pl.Series(held.tied)), sorted(frame[by].unique()), asked, where)
+    resolved, found = _sources(frame.filter(~pl.Series(held.tied)), sorted(frame[cells.key(by)].unique()), asked, where)
     supplies = [supply for supply, _ in found]
     lock = lock_of(
         "lm", opened, [snapshot.name for snapshot in snapshots.values()],
         seed=seed if order is None else order, context=context, samples=sum(phase.samples for phase in resolved),
         sources=sources(run_folder, found, resolved, shards), phases=lock_phases(resolved, [s.name for s in supplies]),
-        held_out=_held_out(run_folder, held.documents, held.shards, context), **_kept_apart(frame, held, held_out), root=locks.root_from(lake_root, run_folder),
+        held_out=_held_out(run_folder, held.documents, held.shards, context), **_beside(frame, held, held_out, by), root=locks.root_from(lake_root, run_folder),
     )  # fmt: skip
     sha = locks.freeze(run_folder, lock, opened.folder)
     planned = mixture.plan(supplies, resolved, context)
@@ -99,7 +99,7 @@ def plan(
     budget: int,
     phases: Phases,
     name: str,
-    by: str = "domain",
+    by: By = "domain",
     context: int = 1024,
     hold_out: float = 0.0,
     max_epochs: float | Mapping[str, float] = 4,
@@ -128,30 +128,30 @@ def plan(
     return Plan(tuple(mixture.plan(supplies, resolved, context)), tuple(supplies), math.ceil(total / bytes_a_token) * 2, short)
 
 
-def _check(snapshots: Mapping[str, Snapshot], by: str, where: str) -> None:
-    if by not in BY:
-        raise RecipeError(f"{where}by: {by!r}{near(by, BY)}")
+def _check(snapshots: Mapping[str, Snapshot], by: By, where: str) -> None:
     if not snapshots:
         raise RecipeError(f"{where}from: names nothing to mix")
     for name, snapshot in snapshots.items():
         if snapshot.shape != "document":
             raise RecipeError(f"{where}{name} holds {snapshot.shape}s, not documents; train on it with `on: {{{name}: 1}}`")
+    cells.check(snapshots, by, where)
 
 
-def kept_bytes(snapshots: Mapping[str, Snapshot], by: str = "domain") -> dict[str, tuple[int, int]]:
+def kept_bytes(snapshots: Mapping[str, Snapshot], by: By = "domain") -> dict[str, tuple[int, int]]:
     """Return the bytes and documents that policies keep, by source; text is read only where no verdict counts its bytes."""
-    frames = []
+    frames, source, beside = [], cells.key(by), cells.families(by)
     for name, snapshot in snapshots.items():
         kept = verdict(snapshot)
         for file in snapshot.files:
             if kept in [a.family for a in file.annotations]:
-                rows = read(file, ["domain"], [kept]).filter(pl.col(kept).struct.field("kept"))
-                rows = rows.select("domain", bytes=pl.col(kept).struct.field("bytes"))
+                rows = read(file, ["domain"], list(dict.fromkeys([kept, *beside]))).filter(pl.col(kept).struct.field("kept"))
+                rows = rows.select("domain", *beside, bytes=pl.col(kept).struct.field("bytes"))
             else:
-                rows = read(file, ["domain", "text"]).select("domain", bytes=pl.col("text").str.len_bytes().cast(pl.Int64))
-            frames.append(rows.select("bytes", domain=pl.col("domain").fill_null("none"), dataset=pl.lit(name)))
-    found = pl.concat(frames).group_by(by).agg(pl.col("bytes").sum(), pl.len().alias("n")) if frames else pl.DataFrame({by: [], "bytes": [], "n": []})
-    return {str(one): (int(total), int(n)) for one, total, n in found.select(by, "bytes", "n").iter_rows()}
+                rows = read(file, ["domain", "text"], beside).select("domain", *beside, bytes=pl.col("text").str.len_bytes().cast(pl.Int64))
+            rows = rows.with_columns(domain=pl.col("domain").fill_null("none"), dataset=pl.lit(name))
+            frames.append((rows if cells.plain(by) else cells.named(rows, by)).select("bytes", source))
+    found = pl.concat(frames).group_by(source).agg(pl.col("bytes").sum(), pl.len().alias("n")) if frames else pl.DataFrame({source: [], "bytes": [], "n": []})
+    return {str(one): (int(total), int(n)) for one, total, n in found.select(source, "bytes", "n").iter_rows()}
 
 
 def _tokenizer(lake_root: str, snapshots: Mapping[str, Snapshot], given: Mapping[str, Any], seed: int, where: str) -> str:
@@ -203,7 +203,7 @@ def _sources(frame: pl.DataFrame, names: Sequence[str], asked: Given, where: str
     resolved = mixture.phases(asked["phases"], names, asked["budget"], context, where)
     used = [i for i in range(len(names)) if any(phase.weights[i] > 0 for phase in resolved)]
     resolved = [Phase(phase.samples, tuple(phase.weights[i] for i in used)) for phase in resolved]
-    left, empty = _by(frame, asked["by"]), frame.clear()
+    left, empty = _by(frame, cells.key(asked["by"])), frame.clear()
     found = [(_supply(names[i], left.get(names[i], empty), context), left.get(names[i], empty)) for i in used]
     mixture.check_supply([supply for supply, _ in found], resolved, context, asked["max_epochs"], where)
     return resolved, found
@@ -239,18 +239,18 @@ def _own(frame: pl.DataFrame, shards: list[Shard], choice: Choice) -> Apart:
     return Apart(frame.filter(pl.Series(found.chosen)), shards, found.chosen, found.without, searched=True)
 
 
-def _mixed(phases: Phases, by: str) -> list[str] | None:
-    """The domains that have a weight, where weights are of domains."""
-    named = [name for phase in phases for name, weight in phase["weights"].items() if weight > 0]
-    return sorted(set(named)) if by == "domain" else None
+def _weighed(phases: Phases) -> set[str]:
+    """The sources that have a weight in any phase."""
+    return {name for phase in phases for name, weight in phase["weights"].items() if weight > 0}
 
 
-def _kept_apart(frame: pl.DataFrame, held: Apart, held_out: Mapping[str, Snapshot] | None) -> Given:
-    """What the lock says of a hold-out that is not the mixture's own: of which snapshots it is, and what it keeps from training."""
-    if not held_out:
-        return {}
-    away = frame.filter(pl.Series(held.tied))
-    return {"apart": {"of": list(held_out), "documents": away.height, "tokens": int(away["tokens"].sum())}}
+def _beside(frame: pl.DataFrame, held: Apart, held_out: Mapping[str, Snapshot] | None, by: By) -> Given:
+    """What the lock says of cells, and of a hold-out that is not the mixture's own: of which snapshots it is, what it keeps from training."""
+    told: Given = {} if cells.plain(by) else {"by": list(cells.terms(by))}
+    if held_out:
+        away = frame.filter(pl.Series(held.tied))
+        told["apart"] = {"of": list(held_out), "documents": away.height, "tokens": int(away["tokens"].sum())}
+    return told
 
 
 def _notes(held: Apart, lock: Given) -> tuple[str, ...]:

@@ -18,7 +18,9 @@ FAMILIES: dict[str, dict[str, pa.DataType]] = {
     "verdict": {field.name: field.type for field in VERDICT},
     "pii": {"spans": pa.list_(SPAN)},
     "dup": {"cluster": pa.string(), "size": pa.int64()},
+    "ensemble": {"bucket": pa.int64(), "tier": pa.string(), "score": pa.float64()},
 }
+TIERS = ("high", "medium", "low", None)
 PHASES: list[dict[str, Any]] = [
     {"until": 0.8, "weights": {"web": 0.6, "books": 0.3, "code": 0.1}},
     {"until": 1, "weights": {"web": 0.3, "books": 0.7}},
@@ -75,7 +77,13 @@ def annotation(family: str, one: dict[str, Any]) -> dict[str, Any]:
         "verdict": {"kept": one["kept"], "domain": one["domain"], "bytes": len(one["text"].encode())},
         "pii": {"spans": [{"kind": "email", "start": at, "end": at + len(SECRET)}]},
         "dup": {"cluster": one["cluster"], "size": 1},
+        "ensemble": {"bucket": tier(one) and len(tier(one) or ""), "tier": tier(one), "score": 0.5},
     }[family]
+
+
+def tier(one: dict[str, Any]) -> str | None:
+    """A document's tier, by its number; code has none."""
+    return None if one["domain"] == "code" else TIERS[int(one["text"].partition(":")[0]) % 7 % 3]
 
 
 def freeze(root: Path, snapshots: Mapping[str, Snapshot], run: str = "base", **knobs: Any) -> Any:

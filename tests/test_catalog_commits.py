@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from catalog import commits
+from catalog import commits, entries
 from catalog.errors import LakeError
 from catalog.lake import Lake, rebuild
+from catalog.process import user
 from tests.catalog_making import commit_killed, commit_many, count, data_file, draft, everything, hold_lock, make_killed, read_on
 
 processes = multiprocessing.get_context("forkserver")
@@ -215,3 +216,17 @@ def test_a_spoilt_catalogue_is_said_wherever_it_is_met(root):
             said.append(str(error))
     assert any("catalog-2.duckdb is spoilt (IO Error: Corrupt" in line for line in said)
     assert all("`headrace doctor --rebuild` makes it" in line and "\n" not in line for line in said)
+
+
+def test_a_container_without_an_account_for_its_uid_commits_too(root, monkeypatch):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 54321)
+    entries._me.cache_clear()
+    with Lake.open(root) as lake:
+        lake.commit(draft([data_file(lake.root, "web", "second", 20)], key="second", mode="append"))
+    said = entries.blank("record", None)["by"]
+    entries._me.cache_clear()
+    assert said["user_name"] == "uid-54321"
+    monkeypatch.setenv("LOGNAME", "anna")
+    assert user() == "anna"

@@ -3,19 +3,21 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from demo_run import Said, headrace
 from river_making import PATIENCE, Run, kill, prose, run
 
 from catalog.errors import UserError
 from catalog.lake import Lake
 from catalog.recipe import load
-from headrace.ablating import Asked
+from headrace.ablating import Asked, designed, slugs
 from headrace.ablating import ablate as begin
 
 HOSTS, GOOD, BAD = 40, 360, 240
@@ -28,6 +30,7 @@ ingest:
   chats: {tables: {paths: [chats.jsonl], as: chat}}
 curate:
   raw: {from: notes}
+  corpus_plain: {from: notes}
   corpus: {from: notes, stages: [language.identify, gopher.signals], dedup: {exact: {}}, policy: [plain, strict]}
 """
 SMALL = ("--seeds", "2", "--budget", "20k", "--context", "64", "--vocab", "512", "--set", "precision=fp32", "--set", "threads=1", "--set", "batch=8")
@@ -109,6 +112,24 @@ def test_a_mistake_is_said_before_anything_is_begun(lake: Path, variants: tuple[
         begin(str(lake), Asked(variants, **knobs), False, 60.0)
     assert says in str(found.value), str(found.value)
     assert not list(lake.glob("runs/train.*"))
+
+
+def test_names_that_fall_together_are_told_apart() -> None:
+    names = ["corpus/strict@v1", "corpus_strict@v1", "corpus-strict@v1", "corpus/strict@v3", "0.raw@v1"]
+    found = slugs(names)
+    assert found == {**found, "corpus/strict@v3": "corpus_strict_v3", "0.raw@v1": "d0_raw_v1"} and len(set(found.values())) == len(names)
+    assert all(re.fullmatch("corpus_strict_v1_[0-9a-f]{6}", found[name]) for name in names[:3])
+    assert slugs(names[:1]) == {"corpus/strict@v1": "corpus_strict_v1"} and slugs(names[2::-1]) == {name: found[name] for name in names[2::-1]}
+
+
+@pytest.mark.slow
+def test_a_policy_and_a_dataset_of_one_slug_are_two_variants(lake: Path, tmp_path: Path) -> None:
+    with Lake.open(lake) as opened:
+        design = designed(opened, Asked(("corpus/plain", "corpus_plain"), seeds=1))
+    assert [label for label, _ in design.runs.values()] == ["corpus/plain", "corpus_plain"]
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(design.recipe), encoding="utf-8")
+    parts = load(tmp_path / "recipe.yaml", (), str(lake)).parts
+    assert [part.given["from"] for part in parts if part.section == "mix"] == [["corpus/plain@v1"], ["corpus_plain@v1"]]
 
 
 @pytest.mark.slow

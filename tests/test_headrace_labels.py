@@ -1,6 +1,5 @@
 """Labels: keys at a real terminal, undo, typos, hostile text, a kill and Ctrl-C; labels from files; the SQL that classifiers train from."""
 
-import getpass
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from rich.cells import cell_len
 from typist import Typist
 
 from catalog.lake import Lake, rebuild
+from catalog.process import user
 from headrace.labelling import Asked, choose
 
 pytestmark = pytest.mark.slow                                # a process a sitting
@@ -135,13 +135,13 @@ def test_others_labels_come_before_ones_own(home: Path) -> None:
         first = [choice.doc_id for choice in choose(lake, snapshot, Asked("corpus"))]
         rows = [
             {"dataset": "corpus", "doc_id": id, "label": "keep", "reason": reason, "label_set": "default", "labeller": who, "labelled": datetime(2026, 1, day)}
-            for id, who, reason, day in ((first[0], getpass.getuser(), None, 2), (first[0], "anna", "ads", 1), (first[1], "anna", None, 3))
+            for id, who, reason, day in ((first[0], user(), None, 2), (first[0], "anna", "ads", 1), (first[1], "anna", None, 3))
         ]
         lake.record({"label": rows}, "r1")
         lake.record({"label": [{**rows[2], "label": "drop"}, {**rows[2], "label": "keep", "reason": "no, good"}]}, "r2")
         chosen = choose(lake, snapshot, Asked("corpus"))
     assert [choice.doc_id for choice in chosen] == [*first[2:], first[1], first[0]]
-    assert [choice.said for choice in chosen[-3:]] == ["", "keep (no, good) by anna", f"keep (ads) by anna, keep by {getpass.getuser()}"]
+    assert [choice.said for choice in chosen[-3:]] == ["", "keep (no, good) by anna", f"keep (ads) by anna, keep by {user()}"]
     assert len(labels(home)) == 3
 
 

@@ -1,4 +1,4 @@
-"""What executors are sent: the rooms and nothing else, under the name of their content."""
+"""What executors are sent: the rooms and the house's policies, under the name of their content."""
 
 import subprocess
 import sys
@@ -17,7 +17,8 @@ def test_the_zip_is_the_rooms_and_its_name_their_content(tmp_path: Path) -> None
     one, two = ship.archive(tmp_path / "a"), ship.archive(tmp_path / "b")
     assert one.name == two.name and one.read_bytes() == two.read_bytes() and one.name.startswith("headrace-")
     names = zipfile.ZipFile(one).namelist()
-    assert {name.partition("/")[0] for name in names} <= set(ROOMS) and "catalog/tasks.py" in names and "curate/minhash.py" in names
+    assert {name.partition("/")[0] for name in names} == {*ROOMS, "recipes"} and "catalog/tasks.py" in names and "curate/minhash.py" in names
+    assert "recipes/policies/fineweb.yaml" in names
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".nbi", ".nbc"))]
     assert one.stat().st_size < 3_000_000
 

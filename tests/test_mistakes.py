@@ -52,7 +52,7 @@ RECIPES = {
     "unknown dedup": (recipe(rest="curate:\n  corpus: {from: notes, dedup: {minhsah: {}}}\n"), "bad.yaml:7: curate has no 'minhsah.job'; did you mean 'minhash.job'?"),
     "unknown dataset": (recipe(rest="curate:\n  corpus: {from: noets}\n"), "bad.yaml:7: curate.corpus: neither a part nor the lake has 'noets'; did you mean 'notes'?"),
     "unknown version": (recipe(rest="curate:\n  corpus: {from: notes@v9}\n"), "notes has no version 'v9'; it has @v1 to @v1, the head"),
-    "unknown policy": (recipe(rest="curate:\n  corpus: {from: notes, policy: strickt}\n"), "bad.yaml:7: no policy 'strickt' in HOME/policies"),
+    "unknown policy": (recipe(rest="curate:\n  corpus: {from: notes, policy: strickt}\n"), "bad.yaml:7: no policy 'strickt' in HOME/policies or among headrace's own; there is addresses, books, c4, ..."),
     "a where: that no engine shares": (
         recipe(rest="synth:\n  qa:\n    from: notes\n    write: questions.grounded\n    where: text ~ 'x'\n"), "bad.yaml:10: where: \"text ~ 'x'\": '~' is not shared SQL"),
     "a where: that is no predicate": (recipe(rest="curate:\n  corpus: {from: notes, stages: [{gopher.signals: {where: 3}}]}\n"), "bad.yaml:7: where: 3 is not a predicate; write it as in a policy, such as domain = 'web'"),

@@ -294,7 +294,7 @@ def test_a_tokenizer_can_come_from_a_folder_or_a_model_of_the_lake(lake: tuple[P
 @pytest.mark.parametrize(
     ("knobs", "kind", "message"),
     [
-        ({"by": "doman"}, RecipeError, "mix.base: by: 'doman'; did you mean 'domain'?"),
+        ({"by": "doman"}, RecipeError, "mix.base: by: 'doman' is neither domain nor dataset nor a column such as ensemble.tier; did you mean 'domain'?"),
         ({"tokenizer": {"from": "nowhere"}}, InputError, "mix.base: tokenizer: no tokenizer.json in nowhere or"),
         ({"tokenizer": {"train": {"vocab": 350, "size": 3}}}, RecipeError, "mix.base: tokenizer: train: takes vocab: and bytes:"),
         ({"tokenizer": {"vocab": 3}}, RecipeError, "mix.base: tokenizer: write {train: {vocab: 4096}} or {from: PATH or MODEL}"),
