@@ -33,6 +33,10 @@ BROKEN = 100
 """A stage that fails on each of this many documents of a batch, and on all of it, is broken; the documents are not."""
 
 
+LOOKED_AT = 64
+"""Documents of which the shortest is the one that stages are tried on."""
+
+
 @dataclass(frozen=True)
 class Annotated:
     """Data files with their annotations, what is to stand in `quarantine`, and how many files were worked on just now."""
@@ -58,6 +62,18 @@ def run(
         pass
     done, quarantine = finished(files, stages, folder)
     return Annotated(done, quarantine, len(missing))
+
+
+def rehearse(files: Sequence[DataFile], stages: Sequence[Stage], folder: str, workers: int | Workers = 2) -> None:
+    """Try each stage of which anything is missing on no document and on a short one, so that what its knobs do wrong is said before the work begins.
+
+    Raises the stage's own error where that is the user's mistake, RecipeError where it fails on no document as on one.
+    """
+    firsts: dict[tuple[str, ...], Task] = {}
+    for task in sorted(tasks(files, stages, folder), key=lambda task: not task["file"]["rows"]):
+        firsts.setdefault(tuple(step["family"] for step in task["stages"]), task)
+    for _ in map_files("curate.annotate:tried", list(firsts.values()), workers=workers):
+        pass
 
 
 def tasks(files: Sequence[DataFile], stages: Sequence[Stage], folder: str, dataset: str = "") -> list[Task]:
@@ -189,19 +205,56 @@ class Step:
         return pa.table([pa.nulls(rows, kind) for kind in self.types.values()], schema=self.schema)
 
 
+class Trial(Step):
+    """A stage that is tried: its columns are for the stages behind it and nothing else."""
+
+    def work(self, batch: pl.DataFrame, start: int) -> pa.Table:
+        """Call the stage with no document and with those of the batch; it may fail on either (of no document none ever was asked), not on both."""
+        faults, table = [], self._nulls(batch.height)
+        for one in (batch.clear(), batch):
+            try:
+                found = self.function(one, **self.given["knobs"])
+                table = self._shaped(found, one.height) if one.height else table
+            except (HeadraceError, ImportError):
+                raise
+            except Exception as error:
+                faults.append(error)
+        if len(faults) == 2:
+            told = ", ".join(f"{name}: {value!r}"[:100] for name, value in self.given["knobs"].items())
+            why = f"{type(faults[1]).__name__}: {faults[1]}".partition("\n")[0][:300]
+            raise RecipeError(f"{self.given['name']} fails whatever it is given, with {told or 'no knobs'}: {why}")
+        return table
+
+
+def tried(task: Task) -> dict[str, Any]:
+    """The body of a trial: the missing stages on a file's shortest document of the first few, with nothing written."""
+    file, steps, columns, families = _opened(task, Trial)
+    batch = read(file, columns, families, slice(0, LOOKED_AT))
+    if "text" in columns:
+        batch = batch.sort(pl.col("text").str.len_bytes(), nulls_last=True, maintain_order=True)
+    _work(batch.head(1), steps, 0)
+    return {"name": file.path}
+
+
+def _opened(task: Task, kind: type[Step]) -> tuple[DataFile, list[Step], list[str], list[str]]:
+    """Return a task's file with what its stages will make, these stages, and the columns and families that they read of what is there."""
+    file = as_file(task["file"])
+    steps = [kind(given, file) for given in task["stages"]]
+    for step in steps:  # a `where:` may read what a stage before it writes
+        step.file = file = with_annotations(file, [step.given])
+    own, made = {name for name, _ in file.columns}, {step.family for step in steps}
+    reads = {name.partition(".")[0] for step in steps for name in step.given["reads"]}
+    return file, steps, sorted({*(reads & own), "text"} if "text" in own else reads & own), sorted(reads - own - made)
+
+
 def annotate(task: Task) -> dict[str, Any]:
     """The body of a task: read one file in batches, run the missing stages on each, write every family, then name it.
 
     Stages of a task share a batch, so its words are split once. Returns counts and the seconds of each family.
     """
-    file = as_file(task["file"])
-    steps = [Step(given, file) for given in task["stages"]]
-    for step in steps:  # a `where:` may read what a stage before it writes
-        step.file = file = with_annotations(file, [step.given])
-    own, made = {name for name, _ in file.columns}, {step.family for step in steps}
-    reads = {name.partition(".")[0] for step in steps for name in step.given["reads"]}
+    file, steps, columns, families = _opened(task, Step)
     start = 0
-    for batch in batches(file, sorted({*(reads & own), "text"} if "text" in own else reads & own), sorted(reads - own - made)):
+    for batch in batches(file, columns, families):
         _work(batch, steps, start)
         start += batch.height
     quarantine = [row for step in steps for row in _quarantined(step, task["dataset"])]
