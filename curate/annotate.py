@@ -1,12 +1,13 @@
 """Stages over data files: what is missing is listed, computed once per file from one word split, and written beside it.
 
-An annotation's name is its address: data file, function, knobs, version, splitter, and the addresses of the families that it reads.
+An annotation's name is its address: data file, function, knobs, version, splitter, versions of packages, and the addresses of the families that it reads.
 What is there under its name is never computed again, so a killed run resumes at the file and a new stage computes one family.
 A document that makes a stage fail goes on with nulls; its row for `quarantine` travels in the footer of the annotation.
 """
 
 import json
 import os
+import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +18,11 @@ import pyarrow as pa
 
 from catalog import spans
 from catalog.dialects import said
-from catalog.errors import HeadraceError, RecipeError, WorkError, near
+from catalog.errors import HeadraceError, RecipeError, SetupError, WorkError, near
 from catalog.files import Annotation, DataFile, address, footer, known, read, write_annotation
 from catalog.predicates import columns, parse, typed
 from catalog.spark import map_files
-from catalog.stage import Declaration, load, widened
+from catalog.stage import Declaration, installed, load, widened
 from catalog.staged import Stage
 from catalog.tasks import Task, Workers
 from curate.corpus import as_file, batches, beside, shelf, to_dict
@@ -113,7 +114,7 @@ def plan(file: DataFile, stages: Sequence[Stage], folder: str, there: dict[str, 
             if family not in addresses:
                 raise RecipeError(f"{stage.name} reads {family!r}, which no stage before it writes{near(family, [*addresses, *own])}")
         asked = {name: given for name, given in (("where", stage.where), ("after", stage.after)) if given}
-        knobs = {**stage.bound.knobs, **dict(stage.stands), **asked}
+        knobs = {**stage.bound.knobs, **dict(stage.stands), **asked, **{f"package {name}": version for name, version in stage.bound.packages}}
         inputs = [*(addresses[family] for family in families), *filter(None, [stage.again])]
         at = address(file.id, stage.bound.path, knobs, told.version, told.splitter, inputs)
         addresses[stage.family] = at
@@ -121,7 +122,7 @@ def plan(file: DataFile, stages: Sequence[Stage], folder: str, there: dict[str, 
         types = [[name, str(kind)] for name, kind in told.adds.items()]
         steps.append(
             {"name": stage.name, "path": stage.bound.path, "knobs": stage.bound.knobs, "where": stage.where, "after": list(stage.after),
-             "family": stage.family, "reads": reads, "address": at, "out": out, "columns": types}
+             "family": stage.family, "reads": reads, "address": at, "out": out, "columns": types, "packages": stage.bound.packages}
         )  # fmt: skip
     return steps
 
@@ -250,9 +251,15 @@ def _opened(task: Task, kind: type[Step]) -> tuple[DataFile, list[Step], list[st
 def annotate(task: Task) -> dict[str, Any]:
     """The body of a task: read one file in batches, run the missing stages on each, write every family, then name it.
 
-    Stages of a task share a batch, so its words are split once. Returns counts and the seconds of each family.
+    Stages of a task share a batch, so its words are split once. Returns counts and the seconds of each family. Raises SetupError where a package
+    has another version here than the address says.
     """
     file, steps, columns, families = _opened(task, Step)
+    for step in steps:
+        for name, version in step.given["packages"]:
+            if installed(name) != version:
+                there = f"has {name} {installed(name) or 'not at all'}, where the run was started it is {version or 'missing'}"
+                raise SetupError(f"{step.given['name']}: {platform.node()} {there}; install the same (requirements/worker.txt)")
     start = 0
     for batch in batches(file, columns, families):
         _work(batch, steps, start)
