@@ -44,8 +44,9 @@ class Recipe:
         raise RecipeError(f"{self.path}: no part {name!r}{near(name, [p.id for p in self.parts])}")
 
     def digest(self, part: Part) -> str:
-        """What a part is asked to do, as 16 hex digits: it changes when its text in the recipe or the seed does."""
-        text = json.dumps([part.section, part.name, part.given, [[b.path, b.version, b.knobs] for b in _bound(part)]], sort_keys=True, default=str)
+        """What a part is asked to do, as 16 hex digits: it changes when its text in the recipe, the seed or a package that it reads from does."""
+        functions = [[b.path, b.version, b.knobs, *([b.packages] if b.packages else [])] for b in _bound(part)]
+        text = json.dumps([part.section, part.name, part.given, functions], sort_keys=True, default=str)
         return digest(self.name, str(self.seed), text)
 
     def select(self, names: Sequence[str]) -> tuple[Part, ...]:

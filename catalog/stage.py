@@ -12,10 +12,12 @@ Names and knobs are checked by reading the source, so that a typo is found in a 
 
 import ast
 import importlib
+import importlib.metadata
 import importlib.util
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -42,7 +44,8 @@ Files: TypeAlias = Mapping[str, str]
 class Declaration:
     """What a function says of itself: the columns it reads, those it adds, its family, its version.
 
-    `reads_of` is a knob, a mapping whose values are columns that it reads too, such as `quality.score`.
+    `reads_of` is a knob, a mapping whose values are columns that it reads too, such as `quality.score`. `packages` are those whose lists, tables
+    or models it reads: another version of one may say another thing, so addresses hold their versions.
     """
 
     reads: tuple[str, ...]
@@ -51,6 +54,7 @@ class Declaration:
     family: str | None
     splitter: str | None
     reads_of: str | None = None
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,12 +76,13 @@ def declares(
     family: str | None = None,
     splitter: str | None = None,
     reads_of: str | None = None,
+    packages: tuple[str, ...] = (),
 ) -> Callable[[F], F]:
-    """Attach a Declaration to a stage. `family` defaults to the module's last name; `splitter` when it uses words()."""
+    """Attach a Declaration to a stage. `family` defaults to the module's last name; `splitter` when it uses words(); `packages` by a literal."""
 
     def attach(function: F) -> F:
         name = family or function.__module__.rpartition(".")[2]
-        function.declares = Declaration(reads, adds, version, name, splitter, reads_of)  # type: ignore[attr-defined]
+        function.declares = Declaration(reads, adds, version, name, splitter, reads_of, packages)  # type: ignore[attr-defined]
         return function
 
     return attach
@@ -144,6 +149,7 @@ class Target:
     required: tuple[str, ...]
     version: int
     family: str
+    packages: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -152,11 +158,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Bound:
-    """A function with all its knobs, ready to travel as plain data."""
+    """A function with all its knobs, ready to travel as plain data. `packages` are those that it reads from, with their versions here."""
 
     path: str
     knobs: dict[str, Any]
     version: int = 0
+    packages: tuple[tuple[str, str], ...] = ()
 
 
 def find(room: str, name: str, where: str = "") -> Target:
@@ -190,7 +197,8 @@ def _target(module: str, function: str, where: str, name: str) -> Target:
             required.append(arg.arg)
         else:
             knobs[arg.arg] = _default(default, body)
-    return Target(module, function, knobs, types, tuple(required), _version(defs[function], body), _family(defs[function], module))
+    node = defs[function]
+    return Target(module, function, knobs, types, tuple(required), _version(node, body), _family(node, module), _packages(node, body))
 
 
 def _family(function: ast.FunctionDef, module: str) -> str:
@@ -198,6 +206,21 @@ def _family(function: ast.FunctionDef, module: str) -> str:
     calls = [d for d in function.decorator_list if isinstance(d, ast.Call)]
     named = [k.value.value for call in calls for k in call.keywords if k.arg == "family" and isinstance(k.value, ast.Constant)]
     return str(named[0]) if named else module.rpartition(".")[2]
+
+
+def _packages(function: ast.FunctionDef, body: list[ast.stmt]) -> tuple[str, ...]:
+    """The `packages=` of a decorator."""
+    calls = [d for d in function.decorator_list if isinstance(d, ast.Call)]
+    return next((tuple(_default(k.value, body)) for call in calls for k in call.keywords if k.arg == "packages"), ())
+
+
+@cache
+def installed(package: str) -> str:
+    """Return the version of an installed package, nothing where it is missing: who needs it says so."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _version(function: ast.FunctionDef, body: list[ast.stmt]) -> int:
@@ -302,7 +325,7 @@ def bind(target: Target, knobs: dict[str, Any], where: str, *, given: tuple[str,
     missing = [name for name in target.required if name not in knobs and name not in given]
     if missing:
         raise RecipeError(f"{where}{target.path} needs {', '.join(missing)}")
-    return Bound(target.path, {**target.knobs, **knobs}, target.version)
+    return Bound(target.path, {**target.knobs, **knobs}, target.version, tuple((name, installed(name)) for name in target.packages))
 
 
 def _count(value: str) -> int | None:

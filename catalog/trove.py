@@ -27,7 +27,7 @@ ADDS = {"kept": pa.bool_(), "reason": pa.string(), "metadata": pa.string()}
 READS = ("doc_id", "text", "uri", "host", "domain", "dump", "date", "license", "title")
 
 
-@declares(reads=READS, adds=ADDS, version=1, family="trove")
+@declares(reads=READS, adds=ADDS, version=1, family="trove", packages=("datatrove",))
 def block(batch: pl.DataFrame, *, path: str, options: dict[str, Any] | None = None) -> pl.DataFrame:
     """Return the family `trove`: what a datatrove block says of each document. Give a second block another `family:`.
 
@@ -42,7 +42,7 @@ def block(batch: pl.DataFrame, *, path: str, options: dict[str, Any] | None = No
     return _through(batch, [(path, options or {})], f"trove.block: {path}")
 
 
-@declares(reads=READS, adds=ADDS, version=1, family="trove")
+@declares(reads=READS, adds=ADDS, version=1, family="trove", packages=("datatrove",))
 def pipeline(batch: pl.DataFrame, *, blocks: list[dict[str, Any]]) -> pl.DataFrame:
     """Return the family `trove`: what a chain of datatrove's blocks says of each document, as one of its own pipelines would.
 

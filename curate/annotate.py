@@ -1,12 +1,13 @@
 """Stages over data files: what is missing is listed, computed once per file from one word split, and written beside it.
 
-An annotation's name is its address: data file, function, knobs, version, splitter, and the addresses of the families that it reads.
+An annotation's name is its address: data file, function, knobs, version, splitter, versions of packages, and the addresses of the families that it reads.
 What is there under its name is never computed again, so a killed run resumes at the file and a new stage computes one family.
 A document that makes a stage fail goes on with nulls; its row for `quarantine` travels in the footer of the annotation.
 """
 
 import json
 import os
+import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +18,11 @@ import pyarrow as pa
 
 from catalog import spans
 from catalog.dialects import said
-from catalog.errors import HeadraceError, RecipeError, WorkError, near
+from catalog.errors import HeadraceError, RecipeError, SetupError, WorkError, near
 from catalog.files import Annotation, DataFile, address, footer, known, read, write_annotation
 from catalog.predicates import columns, parse, typed
 from catalog.spark import map_files
-from catalog.stage import Declaration, load, widened
+from catalog.stage import Declaration, installed, load, widened
 from catalog.staged import Stage
 from catalog.tasks import Task, Workers
 from curate.corpus import as_file, batches, beside, shelf, to_dict
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 BROKEN = 100
 """A stage that fails on each of this many documents of a batch, and on all of it, is broken; the documents are not."""
+
+
+LOOKED_AT = 64
+"""Documents of which the shortest is the one that stages are tried on."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,18 @@ def run(
         pass
     done, quarantine = finished(files, stages, folder)
     return Annotated(done, quarantine, len(missing))
+
+
+def rehearse(files: Sequence[DataFile], stages: Sequence[Stage], folder: str, workers: int | Workers = 2) -> None:
+    """Try each stage of which anything is missing on no document and on a short one, so that what its knobs do wrong is said before the work begins.
+
+    Raises the stage's own error where that is the user's mistake, RecipeError where it fails on no document as on one.
+    """
+    firsts: dict[tuple[str, ...], Task] = {}
+    for task in sorted(tasks(files, stages, folder), key=lambda task: not task["file"]["rows"]):
+        firsts.setdefault(tuple(step["family"] for step in task["stages"]), task)
+    for _ in map_files("curate.annotate:tried", list(firsts.values()), workers=workers):
+        pass
 
 
 def tasks(files: Sequence[DataFile], stages: Sequence[Stage], folder: str, dataset: str = "") -> list[Task]:
@@ -98,7 +115,7 @@ def plan(file: DataFile, stages: Sequence[Stage], folder: str, there: dict[str, 
             if family not in addresses:
                 raise RecipeError(f"{stage.name} reads {family!r}, which no stage before it writes{near(family, [*addresses, *own])}")
         asked = {name: given for name, given in (("where", stage.where), ("after", stage.after)) if given}
-        knobs = {**stage.bound.knobs, **dict(stage.stands), **asked}
+        knobs = {**stage.bound.knobs, **dict(stage.stands), **asked, **{f"package {name}": version for name, version in stage.bound.packages}}
         inputs = [*(addresses[family] for family in families), *filter(None, [stage.again])]
         at = address(file.id, stage.bound.path, knobs, told.version, told.splitter, inputs)
         addresses[stage.family] = at
@@ -106,7 +123,8 @@ def plan(file: DataFile, stages: Sequence[Stage], folder: str, there: dict[str, 
         types = [[name, str(kind)] for name, kind in told.adds.items()]
         steps.append(
             {"name": stage.name, "path": stage.bound.path, "knobs": stage.bound.knobs, "where": stage.where, "after": list(stage.after),
-             "family": stage.family, "reads": reads, "address": at, "out": out, "columns": types, "promised": dict(stage.promised)}
+             "family": stage.family, "reads": reads, "address": at, "out": out, "columns": types, "promised": dict(stage.promised),
+             "packages": stage.bound.packages}
         )  # fmt: skip
     return steps
 
@@ -190,20 +208,63 @@ class Step:
         return pa.table([pa.nulls(rows, kind) for kind in self.types.values()], schema=self.schema)
 
 
-def annotate(task: Task) -> dict[str, Any]:
-    """The body of a task: read one file in batches, run the missing stages on each, write every family, then name it.
+class Trial(Step):
+    """A stage that is tried: its columns are for the stages behind it and nothing else."""
 
-    Stages of a task share a batch, so its words are split once. Returns counts and the seconds of each family.
-    """
+    def work(self, batch: pl.DataFrame, start: int) -> pa.Table:
+        """Call the stage with no document and with those of the batch; it may fail on either (of no document none ever was asked), not on both."""
+        faults, table = [], self._nulls(batch.height)
+        for one in (batch.clear(), batch):
+            try:
+                found = self.function(one, **self.given["knobs"])
+                table = self._shaped(found, one.height) if one.height else table
+            except (HeadraceError, ImportError):
+                raise
+            except Exception as error:
+                faults.append(error)
+        if len(faults) == 2:
+            told = ", ".join(f"{name}: {value!r}"[:100] for name, value in self.given["knobs"].items())
+            why = f"{type(faults[1]).__name__}: {faults[1]}".partition("\n")[0][:300]
+            raise RecipeError(f"{self.given['name']} fails whatever it is given, with {told or 'no knobs'}: {why}")
+        return table
+
+
+def tried(task: Task) -> dict[str, Any]:
+    """The body of a trial: the missing stages on a file's shortest document of the first few, with nothing written."""
+    file, steps, columns, families = _opened(task, Trial)
+    batch = read(file, columns, families, slice(0, LOOKED_AT))
+    if "text" in columns:
+        batch = batch.sort(pl.col("text").str.len_bytes(), nulls_last=True, maintain_order=True)
+    _work(batch.head(1), steps, 0)
+    return {"name": file.path}
+
+
+def _opened(task: Task, kind: type[Step]) -> tuple[DataFile, list[Step], list[str], list[str]]:
+    """Return a task's file with what its stages will make, these stages, and the columns and families that they read of what is there."""
     file = as_file(task["file"])
     promise({name: digest for given in task["stages"] for name, digest in given["promised"].items()})
-    steps = [Step(given, file) for given in task["stages"]]
+    steps = [kind(given, file) for given in task["stages"]]
     for step in steps:  # a `where:` may read what a stage before it writes
         step.file = file = with_annotations(file, [step.given])
     own, made = {name for name, _ in file.columns}, {step.family for step in steps}
     reads = {name.partition(".")[0] for step in steps for name in step.given["reads"]}
+    return file, steps, sorted({*(reads & own), "text"} if "text" in own else reads & own), sorted(reads - own - made)
+
+
+def annotate(task: Task) -> dict[str, Any]:
+    """The body of a task: read one file in batches, run the missing stages on each, write every family, then name it.
+
+    Stages of a task share a batch, so its words are split once. Returns counts and the seconds of each family. Raises SetupError where a package
+    has another version here than the address says.
+    """
+    file, steps, columns, families = _opened(task, Step)
+    for step in steps:
+        for name, version in step.given["packages"]:
+            if installed(name) != version:
+                there = f"has {name} {installed(name) or 'not at all'}, where the run was started it is {version or 'missing'}"
+                raise SetupError(f"{step.given['name']}: {platform.node()} {there}; install the same (requirements/worker.txt)")
     start = 0
-    for batch in batches(file, sorted({*(reads & own), "text"} if "text" in own else reads & own), sorted(reads - own - made)):
+    for batch in batches(file, columns, families):
         _work(batch, steps, start)
         start += batch.height
     quarantine = [row for step in steps for row in _quarantined(step, task["dataset"])]

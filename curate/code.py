@@ -55,6 +55,13 @@ PARSED: dict[str, pa.DataType] = {
     "grammar": pa.string(), "parsed": pa.bool_(), "refused": pa.string(), "errors": pa.float64(), "comments": pa.float64(), "n_errors": pa.int64(),
     "n_functions": pa.int64(), "n_types": pa.int64(), "n_nodes": pa.int64(),
 }  # fmt: skip
+PACKAGES = (
+    "tree-sitter", "tree-sitter-bash", "tree-sitter-c", "tree-sitter-c-sharp", "tree-sitter-cpp", "tree-sitter-css", "tree-sitter-go", "tree-sitter-haskell",
+    "tree-sitter-html", "tree-sitter-java", "tree-sitter-javascript", "tree-sitter-json", "tree-sitter-kotlin", "tree-sitter-lua", "tree-sitter-perl",
+    "tree-sitter-php", "tree-sitter-python", "tree-sitter-ruby", "tree-sitter-rust", "tree-sitter-scala", "tree-sitter-swift", "tree-sitter-toml",
+    "tree-sitter-typescript", "tree-sitter-yaml",
+)  # fmt: skip
+"""Those of `curate.grammars.GRAMMARS`, as a literal: recipes read them from the source."""
 
 Counts = npt.NDArray[np.int64]
 
@@ -165,7 +172,7 @@ def _generated(
     return out
 
 
-@declares(reads=READS, adds=PARSED, version=1, family="code_parse")
+@declares(reads=READS, adds=PARSED, version=1, family="code_parse", packages=PACKAGES)
 def parse(batch: pl.DataFrame, *, language: str | None = None, max_bytes: int = 1_048_576, seconds: float = 5.0) -> pl.DataFrame:
     """Return the family `code_parse`: what tree-sitter's grammar of a document's language makes of it, one row a document.
 

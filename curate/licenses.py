@@ -56,7 +56,7 @@ def classes(batch: pl.DataFrame, *, known: Mapping[str, str] | None = None) -> p
     """
     own = {name.lower(): kind for name, kind in (known or {}).items()}
     for kind in own.values():
-        if kind not in RANK:
+        if not isinstance(kind, str) or kind not in RANK:
             raise InputError(f"licenses.classes: known: no kind {kind!r}{near(str(kind), KINDS)}")
     told = batch["license"].cast(pl.String).str.slice(0, LONGEST)
     every = told.unique().drop_nulls().to_list()

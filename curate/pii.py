@@ -22,7 +22,7 @@ AROUND = 256  # bytes on each side of a candidate that are looked at
 REGIONS = ("US", "GB", "FR", "DE", "ES", "IT", "IN", "AU")
 
 
-@declares(reads=("text",), adds=ADDS, version=3)
+@declares(reads=("text",), adds=ADDS, version=3, packages=("phonenumbers",))
 def spans(batch: pl.DataFrame, *, regions: Sequence[str] = REGIONS) -> pl.DataFrame:
     """Return the family `pii`: where a text names a person's or a machine's address or number, one row a document.
 

@@ -41,7 +41,7 @@ class Listed:
     pages: Hashes
 
 
-@declares(reads=("uri",), adds=ADDS, version=1)
+@declares(reads=("uri",), adds=ADDS, version=1, packages=("datatrove", "tld"))
 def listed(batch: pl.DataFrame, *, lists: Files | None = None, bundled: bool = True) -> pl.DataFrame:
     """Return the family `urls`: on which lists the address of a document stands, and which of their words are in it, one row a document.
 

@@ -25,12 +25,14 @@ def run(part: Part, work: Work) -> str:
     snapshots = [source(work.lake, work.recipe, part, work.keys, name) for name in _from(part)]
     files = tuple({file.id: file for snapshot in snapshots for file in snapshot.files}.values())
     folder = str(work.lake.root / "annotations" / part.dataset / work.key(part))
-    spark = spark_for(work, part, sum(file.bytes for file in files))
-    hands: dict[str, Any] = {"spark": spark, "workers": workers(work)}
     again = generation(work.key(part))
     same_lists(part, work.recipe, work.lake, work.keys)
     stages = tuple(replace(resolved(stage, part, work.recipe, work.lake, work.keys), again=again) for stage in part.stages)
-
+    annotate.rehearse(files, stages, folder, workers(work))
+    spark = spark_for(work, part, sum(file.bytes for file in files))
+    if spark is not None:
+        workers(work).close()  # what the rehearsal opened there is of no more use
+    hands: dict[str, Any] = {"spark": spark, "workers": workers(work)}
     with Meter(f"{part.id} signals", len(files)) as meter:
         done = annotate.run(files, stages, folder, dataset=part.dataset, progress=lambda _: meter.add(), **hands)
     files, metrics = done.files, {"files_computed": float(done.computed)}

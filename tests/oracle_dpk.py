@@ -2,6 +2,7 @@
 
 oracle_dpk.py TEXTS VERDICTS: Parquet in (text, words), Parquet out: the columns of its annotators of Gopher's repetition (`gra_`), FineWeb's
 quality (`fwq_`) and of documents (`docq_`), a row a text. Its own splitting, nltk's, is replaced by a look-up of the given words.
+oracle_dpk.py lines TEXTS VERDICTS: (text) in, the columns of the latter two that no word plays a part in out.
 oracle_dpk.py code TEXTS VERDICTS: (text, language) in, the columns of its annotator of code out, without those that ask a tokeniser.
 
 Its packages import clients of object stores and writers of JSON logs, which nothing here calls: STAND_INS have their names and nothing else.
@@ -58,6 +59,20 @@ def annotated(table: pa.Table) -> pa.Table:
     return pa.concat_tables(made)
 
 
+def of_lines(table: pa.Table) -> pa.Table:
+    """Return the columns about lines of the texts of a table; words, which make other columns, are what stands between spaces."""
+    import nltk
+    from dpk_doc_quality.doc_Gopher_statistics import compute_bullet_point_ellipsis_alphabet_word_ratio as of_marks
+    from dpk_fineweb_quality_annotator.transform import FineWebQualityAnnotatorTransform
+
+    nltk.data.find = lambda name: name
+    nltk.word_tokenize = str.split
+    lines = FineWebQualityAnnotatorTransform({}).transform(table)[0][0]
+    bullets, ellipses, _ = zip(*map(of_marks, table["text"].to_pylist()), strict=True)
+    found = {f"fwq_{name}": lines[name] for name in ("frac_line_punct", "short_line_frac")}
+    return pa.table({**found, "docq_bullet_point_ratio": bullets, "docq_ellipsis_line_ratio": ellipses})
+
+
 def of_code(table: pa.Table) -> pa.Table:
     """Return what is measured of each text of code by the functions of its annotator, which asks for a tokeniser before it measures anything."""
     from dpk_code_quality import transform as dpk
@@ -83,4 +98,5 @@ def of_code(table: pa.Table) -> pa.Table:
 if __name__ == "__main__":
     stand_in()
     *kind, asked, said = sys.argv[1:]
-    pq.write_table((of_code if kind == ["code"] else annotated)(pq.read_table(asked)), said)
+    asks = {"code": of_code, "lines": of_lines}.get("".join(kind), annotated)
+    pq.write_table(asks(pq.read_table(asked)), said)

@@ -57,6 +57,12 @@ def short(batch: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame({"n": [1] * (batch.height - 1)})
 
 
+@declares(reads=("text",), adds={"n": pa.int64()}, version=1, family="needy")
+def needy(batch: pl.DataFrame) -> pl.DataFrame:
+    """Fails where there is no document."""
+    return pl.DataFrame({"n": [len(batch["text"][0])] * batch.height})
+
+
 @declares(reads=("text",), adds={"n": pa.int64()}, version=1, family="slow")
 def slow(batch: pl.DataFrame, *, folder: str) -> pl.DataFrame:
     """Leaves a mark for each file, and waits, so that a test can kill it half-way."""

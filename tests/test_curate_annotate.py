@@ -129,6 +129,24 @@ def test_a_stage_that_is_broken_is_no_documents_fault(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("annotations/**/*.parquet"))
 
 
+def test_what_a_stages_knobs_do_wrong_is_said_before_the_work(tmp_path: Path, calls: list[tuple[str, int]]) -> None:
+    files, folder = made(tmp_path, 3, 1, t0="poison", t1="a longer text", t2="another one"), str(tmp_path / "annotations/made/run")
+    annotate.rehearse(files, [LENGTHS, SIZES, stage("touchy", "lengths.n > 9"), stage("needy")], folder, 0)
+    assert ("touchy", 1) in calls, "the poisoned text is the shortest: that is no fault of the knobs, and neither is what fails on nothing at all"
+    with pytest.raises(RecipeError, match=r"^touchy fails whatever it is given, with unit: 3: TypeError: .* unexpected keyword argument 'unit'"):
+        annotate.rehearse(files, [stage("touchy", unit=3)], folder, 0)
+    with pytest.raises(RecipeError, match="^juicer.signals: stop_words is empty"):
+        annotate.rehearse(files, [Stage("juicer.signals", bind(find("curate", "juicer.signals"), {"stop_words": []}, ""), "juicer", None)], folder, 0)
+    with pytest.raises(WorkError, match="short returned 0 rows of n for 1 documents"):
+        annotate.rehearse(files, [stage("short")], folder, 0)
+    assert not list(tmp_path.glob("annotations/**/*")), "nothing is written"
+    run(files, [LENGTHS], tmp_path)
+    calls.clear()
+    annotate.rehearse(files, [LENGTHS], folder, 0)
+    annotate.rehearse(data_files(tmp_path / "b", [], 1), [LENGTHS], folder, 0)
+    assert {height for _, height in calls} <= {0} or len(calls) == 2, "what is there is not tried"
+
+
 def test_a_stage_that_says_nothing_of_itself_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"plain: tests.stage_bodies:plain declares no columns; give it @declares"):
         run(made(tmp_path), [Stage("plain", Bound("tests.stage_bodies:plain", {}), "plain", None)], tmp_path)

@@ -2,18 +2,23 @@
 
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.files import DataFile, read
 from catalog.schema import DOCUMENT
-from catalog.stage import load
-from curate import fit
+from catalog.stage import Bound, Target, load
+from catalog.staged import Stage
+from curate import annotate, fit
 from headrace.handbook import functions
+from tests.test_ingest_land import landed
 
 ELSEWHERE = {"trove.block", "trove.pipeline", "ensemble.buckets", "composite.score"}
 """Blocks of others, and two stages that read no text: they are tested in files of their own."""
@@ -51,12 +56,17 @@ def documents(texts: list[str | None]) -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(pa.table(columns))).with_columns(language=language)
 
 
+def knobs_of(target: Target, models: dict[str, str]) -> dict[str, Any]:
+    """The knobs that a stage cannot do without."""
+    given = {"model": models.get(target.module.rpartition(".")[2]), "lists": {"en": models["words.txt"]}, "hosts": models["hosts.csv"]}
+    return {knob: given[knob] for knob in target.required}
+
+
 def called(target: Any, models: dict[str, str]) -> Callable[[pl.DataFrame], pa.Table]:
     """The stage with its defaults, giving what it declares."""
     function: Any = load(target.path)
     adds: dict[str, pa.DataType] = function.declares.adds
-    given = {"model": models.get(target.module.rpartition(".")[2]), "lists": {"en": models["words.txt"]}, "hosts": models["hosts.csv"]}
-    knobs = {knob: given[knob] for knob in target.required}
+    knobs = knobs_of(target, models)
 
     def run(batch: pl.DataFrame) -> pa.Table:
         found = function(batch, **knobs)
@@ -88,6 +98,43 @@ def test_odd_texts_have_a_row_each_whatever_stands_beside_them(name: str, target
 @given(texts=st.lists(st.one_of(st.none(), st.text(max_size=80)), max_size=6))
 def test_any_texts_have_a_row_each(name: str, target: Any, models: dict[str, str], texts: list[str | None]) -> None:
     sound(called(target, models)(documents(texts)), len(texts))
+
+
+BROKEN = (
+    r"\ud800", r"\udfff\ud800", r"\ud83d\ude00", r"\ud83dA", r"\u0000", r"\uffff\ufffe", r"\udbff\udfff", "\u2028", r"\u202e\ud83d \udc00",
+    b"\xed\xa0\x80", b"\xff\xfe", b"\xc0\xaf", b"\xe2\x82", b"\xf4\x90\x80\x80", b"\xed\xa0\xbd\xed\xb8\x80",
+)
+"""Halves of surrogate pairs as JSON escapes them, characters that are none, and bytes that are no UTF-8."""
+
+
+def unsound(folder: Path) -> list[str]:
+    """Write tables whose every string may be no Unicode, a row for each of BROKEN: JSON lines, CSV, and Parquet, once with sound texts."""
+    rows = []
+    for piece in (piece.encode() if isinstance(piece, str) else piece for piece in BROKEN):
+        rows.append((b"the mill " + piece + b" and the wheel " + piece, b"https://mill.example/" + piece, piece))
+    line = b'{"text": "%s", "uri": "%s", "title": "%s", "license": "%s", "%s": 1}\n'
+    (folder / "lines.jsonl").write_bytes(b"".join(line % (*row, row[2], row[2]) for row in rows))
+    (folder / "rows.csv").write_bytes(b"text,uri,title\n" + b"".join(b"%s,%s,%s\n" % row for row in rows))
+    raw = [pa.array([row[k] for row in rows], pa.binary()) for k in range(3)]
+    strings = [pa.StringArray.from_buffers(len(column), column.buffers()[1], column.buffers()[2]) for column in raw]
+    for name, texts in (("texts", strings[0]), ("titles", pa.array(["the mill and the wheel"] * len(rows)))):
+        pq.write_table(pa.table([texts, *strings[1:]], names=["text", "uri", "title"]), folder / f"{name}.parquet")
+    return [str(folder / name) for name in ("lines.jsonl", "rows.csv", "texts.parquet", "titles.parquet")]
+
+
+def test_what_is_no_unicode_is_a_document_or_has_a_reason(models: dict[str, str], tmp_path: Path) -> None:
+    """Through the reader of tables into a lake, and from there through every stage: nothing dies, each row is kept or refused by a name."""
+    results = [landed([path], tmp_path / "lake", name=Path(path).stem)[0] for path in unsound(tmp_path)]
+    assert [(result["documents"], result["reasons"]) for result in results] == [(11, {"bad_json": 4}), (15, {}), (9, {"no_text": 6}), (15, {})]
+    files = [DataFile(**{**result["file"], "columns": tuple(map(tuple, result["file"]["columns"]))}) for result in results]
+    families = {name: name.replace(".", "_") if name == "wordlist.native" else target.family for name, target in STAGES}
+    stages = [Stage(name, Bound(target.path, knobs_of(target, models), target.version), families[name], None) for name, target in STAGES]
+    done = annotate.run(files, stages, str(tmp_path / "lake/annotations/odd/run"), workers=0)
+    assert not done.quarantine
+    for file in done.files:
+        texts = read(file, ["text"])["text"]
+        assert all(text.encode().decode() == text for text in texts)
+        assert {read(file, (), [stage.family]).height for stage in stages} == {len(texts)}
 
 
 @pytest.mark.slow

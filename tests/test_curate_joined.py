@@ -2,8 +2,8 @@
 
 import gzip
 import json
-import os
 import unicodedata
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -113,12 +113,9 @@ def test_one_letter_for_ever_ends(letter: str) -> None:
 
 
 @pytest.mark.parametrize(("code", "least", "most"), [("zh", 1.6, 1.95), ("ja", 1.55, 1.9), ("th", 4.2, 5.4)])
-def test_pieces_are_as_long_as_words(code: str, least: float, most: float) -> None:
+def test_pieces_are_as_long_as_words(data: Callable[[str], Path], code: str, least: float, most: float) -> None:
     """jieba's words of these sentences have 1.75 characters, Janome's 1.73, newmm's 5.08 (with the letters' marks)."""
-    folder = os.environ.get("HEADRACE_DATA")
-    if not folder:
-        pytest.skip("HEADRACE_DATA is not set")
-    with gzip.open(Path(folder) / "langid/lingua_sentences_a.jsonl.gz", "rt", encoding="utf-8") as lines:
+    with gzip.open(data("langid/lingua_sentences_a.jsonl.gz"), "rt", encoding="utf-8") as lines:
         texts = [row["text"] for row in map(json.loads, lines) if row["lang"] == code]
     measured = gopher.signals(pl.DataFrame({"text": ["\n".join(texts)]}))
     assert least < measured["mean_word_length"][0] < most

@@ -1,6 +1,7 @@
 """Decisions of data-prep-kit and of DCLM against clauses over our signals, on the 21,000 texts of test_curate_parity and on our words.
 
-Where a peer's rule is another rule, the difference is named here: a text on which no cause holds must be decided alike.
+Where a peer's rule is another rule, the difference is named here: a text on which no cause holds must be decided alike. Causes that lie in the lines
+of a text are proven too: the peer is asked again about texts without them, and must then decide as ours does of the texts as they are.
 """
 
 import re
@@ -26,11 +27,30 @@ GOPHER = {"dup_line_char_frac": "dup_line_chars", "dup_para_char_frac": "dup_par
 GOPHER |= {f"top_{n}_grams": f"top_{n}gram" for n in (2, 3, 4)} | {f"dup_{n}_grams": f"dup_{n}gram" for n in range(5, 11)}
 GOPHER |= {name: name for name in ("dup_line_frac", "dup_para_frac")}
 STOPS = gopher.ENGLISH
-ENDS = frozenset(chr(code) for code in range(0x110000) if characters()[0][code] & TERMINAL) ^ frozenset(".?!\"'")
+OURS = frozenset(chr(code) for code in range(0x110000) if characters()[0][code] & TERMINAL)
+ENDS = OURS ^ frozenset(".?!\"'")
 
 
 def lines(text: str) -> list[str]:
     return text.split("\n")
+
+
+def bare(text: str, line_of: Callable[[str], str] = str) -> str:
+    """The text without blank lines; `line_of` changes the others."""
+    return "\n".join(line_of(line) for line in lines(text) if line.strip())
+
+
+def ended(text: str) -> str:
+    """Lines end in a full stop where they end in a sign that ends a sentence to us, else in a letter where that is one to the peer."""
+    return bare(text, lambda line: line[:-1] + ("." if line[-1] in OURS else "x") if line[-1] in ENDS else line)
+
+
+def bulleted(text: str) -> str:
+    return bare(text, lambda line: "-" + line.strip()[1:] if line.strip()[0] in "●•" else line.strip())
+
+
+def trailing(text: str) -> str:
+    return bare(text, lambda line: line.strip() + "..." * line.strip().endswith(("…", ". . .")))
 
 
 def goes_before(line: str) -> bool:
@@ -53,6 +73,7 @@ def inside_words(text: str) -> bool:
 
 
 BLANKS: Causes = {"blank lines are lines to it": lambda text: any(not line.strip() for line in lines(text))}
+WHITE: Causes = {"of white space alone": lambda text: not text.strip()}
 NO_WORDS: Causes = {"without words it says 0": lambda text: not text.split()}
 RULES: dict[str, tuple[str, str, Causes]] = {                # our clause, the same over data-prep-kit's columns at its limits, and why the two may differ
     "FineWeb: lines that end": (
@@ -121,6 +142,9 @@ DCLM = {                                                     # its filters in it
     "lines": "refinedweb.cut_words > 0.05",
 }
 
+MENDED: dict[str, Callable[[str], str]] = {"FineWeb: lines that end": ended, "FineWeb: short lines": bare, "bullets": bulleted, "ellipses": trailing}
+"""Rules of which all causes lie in lines, and what takes these causes away."""
+
 
 @pytest.fixture(scope="module")
 def texts(examples: Path) -> list[str]:
@@ -150,6 +174,19 @@ def dpk(texts: list[str], oracles: Path, tmp_path_factory: pytest.TempPathFactor
     return pl.read_parquet(folder / "said.parquet")
 
 
+@pytest.fixture(scope="module")
+def dpk_lines(texts: list[str], oracles: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
+    """What data-prep-kit's annotators of lines say of the texts without the causes of MENDED."""
+    installed(oracles, "dpk_doc_quality")
+    folder = tmp_path_factory.mktemp("dpk_lines")
+    mended = {name: [mend(text) for text in texts] for name, mend in MENDED.items()}
+    asked = sorted({text for column in mended.values() for text in column})
+    pq.write_table(pa.table({"text": asked}), folder / "texts.parquet", row_group_size=2048)
+    subprocess.run([str(oracles), str(ORACLE), "lines", str(folder / "texts.parquet"), str(folder / "said.parquet")], check=True)
+    said, place = pl.read_parquet(folder / "said.parquet"), {text: row for row, text in enumerate(asked)}
+    return {name: said[[place[text] for text in column]] for name, column in mended.items()}
+
+
 @pytest.mark.oracle
 @pytest.mark.slow
 def test_gophers_repetition_is_data_prep_kits(texts: list[str], signals: pl.DataFrame, dpk: pl.DataFrame) -> None:
@@ -170,6 +207,14 @@ def test_gophers_repetition_is_data_prep_kits(texts: list[str], signals: pl.Data
 def test_decisions_are_data_prep_kits(name: str, texts: list[str], signals: pl.DataFrame, dpk: pl.DataFrame) -> None:
     ours, theirs, causes = RULES[name]
     same_decisions(name, texts, holds(signals, ours), holds(pl.DataFrame({"dpk": dpk.to_struct()}), theirs), causes)
+
+
+@pytest.mark.oracle
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MENDED)
+def test_what_differs_in_lines_differs_for_the_causes_named(name: str, texts: list[str], signals: pl.DataFrame, dpk_lines: dict[str, pl.DataFrame]) -> None:
+    ours, theirs, _ = RULES[name]
+    same_decisions(f"{name}, mended", texts, holds(signals, ours), holds(pl.DataFrame({"dpk": dpk_lines[name].to_struct()}), theirs), WHITE)
 
 
 @pytest.mark.slow

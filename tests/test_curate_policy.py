@@ -2,7 +2,7 @@
 
 import gzip
 import json
-import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -136,12 +136,9 @@ def test_the_policies_that_we_give_away_ask_for_what_there_is(name: str) -> None
     assert check(load(HOUSE / f"recipes/policies/{name}.yaml"), judged(replace(FILE, annotations=tuple(families)))).drop
 
 
-def test_the_policy_for_books_keeps_novels_that_other_rules_drop(tmp_path: Path) -> None:
+def test_the_policy_for_books_keeps_novels_that_other_rules_drop(data: Callable[[str], Path], tmp_path: Path) -> None:
     """Forty-eight novels, whole, in two languages: what the page says of the rules for prose, and what this policy is for."""
-    folder = os.environ.get("HEADRACE_DATA")
-    if not folder:
-        pytest.skip("HEADRACE_DATA is not set")
-    with gzip.open(Path(folder) / "books/books.jsonl.gz", "rt", encoding="utf-8") as lines:
+    with gzip.open(data("books/books.jsonl.gz"), "rt", encoding="utf-8") as lines:
         novels = [{"text": json.loads(line)["text"], "domain": "books"} for line in lines]
     files = corpus(tmp_path, novels, 1)
     types = gopher.signals.declares.adds  # type: ignore[attr-defined]

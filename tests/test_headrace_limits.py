@@ -2,8 +2,8 @@
 
 import gzip
 import json
-import os
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,13 +31,10 @@ curate:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(data: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake of documents of eight sentences each, in eight languages, one in five of them its own copy five times over."""
-    folder = os.environ.get("HEADRACE_DATA")
-    if not folder:
-        pytest.skip("HEADRACE_DATA is not set")
     home, sentences = tmp_path_factory.mktemp("fit"), defaultdict(list)
-    with gzip.open(Path(folder) / "langid/lingua_sentences_a.jsonl.gz", "rt", encoding="utf-8") as lines:
+    with gzip.open(data("langid/lingua_sentences_a.jsonl.gz"), "rt", encoding="utf-8") as lines:
         for row in map(json.loads, lines):
             sentences[row["lang"]].append(row["text"])
     notes = []

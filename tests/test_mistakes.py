@@ -83,10 +83,15 @@ RECIPES = {
     "a column that is not there": (recipe("other: {tables: {paths: [notes.jsonl], columns: {text: txet}}}", ""), "HOME/notes.jsonl: columns: text: the table has no 'txet'; did you mean 'text'?"),
     "parts that need each other": (
         f"{HEAD}synth:\n  a: {{from: b, write: pairs.likelihood}}\n  b: {{from: a, write: pairs.likelihood}}\n", "bad.yaml:5: synth.a and synth.b need each other"),
+    "a knob that no stage can work with, before Spark starts": (
+        recipe(rest="spark: {master: 'sc://host'}\ncurate:\n  corpus: {from: notes, stages: [{refinedweb.signals: {min_words: 1000000000000000000000}}]}\n"),
+        ("refinedweb.signals fails whatever it is given, with most_upper: 0.5, min_words: 1000000000000000000000, cut_domains: ['web']: ...")),
     "Spark Connect": (
         recipe(rest="spark: {master: 'sc://host'}\n", ingest="fresh: {tables: {paths: [notes.jsonl]}, domain: web}"),
         "sc://host: Spark Connect has no RDDs, which tasks need; give a classic master: local[*], spark://HOST:7077, yarn or k8s://URL"),
 }  # fmt: skip
+
+SAID_BEFORE = {"Spark Connect": "ingest.fresh: starting Spark on sc://host\n", "a knob that no stage can work with, before Spark starts": "ingest.notes: done before\n"}
 
 
 @pytest.mark.parametrize("mistake", RECIPES)
@@ -95,7 +100,7 @@ def test_a_mistake_in_a_recipe(small: Path, mistake: str) -> None:
     name = written(small, text)
     before = published(small)
     said = headrace("run", name, cwd=small)
-    told(said, line.replace("HOME", str(small)), "ingest.fresh: starting Spark on sc://host\n" if mistake == "Spark Connect" else "")
+    told(said, line.replace("HOME", str(small)), SAID_BEFORE.get(mistake, ""))
     assert published(small) == before
 
 
