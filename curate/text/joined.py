@@ -57,7 +57,7 @@ def _pieces(
     scripts = np.empty(starts.size, np.int8)
     made = 0
     for d in range(documents.size - 1):
-        if not _unspaced(data, starts[documents[d] : documents[d + 1]], table):
+        if not unspaced(data, starts[documents[d] : documents[d + 1]], table):
             for w in range(documents[d], documents[d + 1]):
                 firsts[made] = w
                 made += 1
@@ -84,12 +84,12 @@ def _pieces(
 
 
 @numba.njit(cache=True, nogil=True)
-def _unspaced(data: Bytes, starts: Offsets, table: Table) -> bool:
+def unspaced(data: Bytes, starts: Offsets, table: Table) -> bool:
     """Say whether any word begins with a letter of an unspaced script: in most texts none does."""
+    found = False
     for start in starts:
-        if data[start] >= 0xE0 and _script(data, start, table) >= 0:
-            return True
-    return False
+        found = found or (data[start] >= 0xE0 and _script(data, start, table) >= 0)
+    return found
 
 
 @numba.njit(cache=True, nogil=True)
