@@ -26,22 +26,19 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.schema import mix64
+from catalog.signs import ENDS, INNER_FORMATS, PUNCTUATION, UNSPACED
 
 SPLITTER = "words-1"
 
 # What a word is told by (Words.flags); bit by bit.
 ALPHA = 1  # has a letter
 DIGIT = 2  # has a decimal digit
-SYMBOL = 4  # has nothing but punctuation, as datatrove counts it (PUNCTUATION below)
+SYMBOL = 4  # has nothing but punctuation, as datatrove counts it (PUNCTUATION in catalog/signs.py)
 PUNCT = 8  # has nothing but characters of Unicode category P
 TERMINAL = 16  # is one character that ends a sentence
 HASH = 32  # has a `#`
 ELLIPSIS = 64  # has `...` or `…`
 UPPER = 128  # has a capital
-
-# What a line is told by (Lines.flags).
-BLANK = 1  # has nothing but white space
-ENDED = 2  # its last character ends a sentence
 
 # What a character is: three bits of kind, the rest flags. ALPHA, DIGIT, SYMBOL, PUNCT, TERMINAL and UPPER keep their places above.
 SPACE, LETTER, ALONE, SIGN, MARK = 0, 1, 2, 3, 4
@@ -58,39 +55,6 @@ LETTER_JOINERS = "·."
 DIGIT_JOINERS = ".,٫٬"
 HYPHENS = "-‐‑"
 JOINERS = {BEGINS: APOSTROPHES, JOINS_LETTERS: LETTER_JOINERS, JOINS_DIGITS: DIGIT_JOINERS, JOINS_ONE: HYPHENS}
-INNER_FORMATS = (0xAD, 0x200C, 0x200D, 0x2060, *range(0xE0020, 0xE0080))  # soft hyphen, (non-)joiners, emoji tags
-UNSPACED = (
-    (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3005, 0x3007), (0x3021, 0x3035), (0x3041, 0x30FF),
-    (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F), (0xF900, 0xFAFF),
-    (0xFF66, 0xFF9F), (0x1B000, 0x1B16F), (0x20000, 0x323AF),
-)  # fmt: skip
-"""Scripts written without spaces: Thai, Lao, Myanmar, Khmer, Kana, Han and their extensions."""
-
-ENDS = (
-    (0x21, 0x21), (0x2E, 0x2E), (0x3F, 0x3F), (0x589, 0x589), (0x61D, 0x61F), (0x6D4, 0x6D4), (0x700, 0x702), (0x7F9, 0x7F9),
-    (0x837, 0x837), (0x839, 0x839), (0x83D, 0x83E), (0x964, 0x965), (0x104A, 0x104B), (0x1362, 0x1362), (0x1367, 0x1368),
-    (0x166E, 0x166E), (0x1735, 0x1736), (0x17D4, 0x17D6), (0x17D9, 0x17DA), (0x1803, 0x1803), (0x1809, 0x1809),
-    (0x1944, 0x1945), (0x1AA8, 0x1AAB), (0x1B5A, 0x1B5B), (0x1B5E, 0x1B5F), (0x1B7D, 0x1B7E), (0x1C3B, 0x1C3C),
-    (0x1C7E, 0x1C7F), (0x203C, 0x203D), (0x2047, 0x2049), (0x2E2E, 0x2E2E), (0x2E3C, 0x2E3C), (0x2E53, 0x2E54),
-    (0x3002, 0x3002), (0xA4FF, 0xA4FF), (0xA60E, 0xA60F), (0xA6F3, 0xA6F3), (0xA6F7, 0xA6F7), (0xA876, 0xA877),
-    (0xA8CE, 0xA8CF), (0xA92F, 0xA92F), (0xA9C8, 0xA9C9), (0xAA5D, 0xAA5F), (0xAAF0, 0xAAF1), (0xABEB, 0xABEB),
-    (0xFE52, 0xFE52), (0xFE56, 0xFE57), (0xFF01, 0xFF01), (0xFF0E, 0xFF0E), (0xFF1F, 0xFF1F), (0xFF61, 0xFF61),
-    (0x10A56, 0x10A57), (0x10F55, 0x10F59), (0x10F86, 0x10F89), (0x11047, 0x11048), (0x110BE, 0x110C1), (0x11141, 0x11143),
-    (0x111C5, 0x111C6), (0x111CD, 0x111CD), (0x111DE, 0x111DF), (0x11238, 0x11239), (0x1123B, 0x1123C), (0x112A9, 0x112A9),
-    (0x1144B, 0x1144C), (0x115C2, 0x115C3), (0x115C9, 0x115D7), (0x11641, 0x11642), (0x1173C, 0x1173E), (0x11944, 0x11944),
-    (0x11946, 0x11946), (0x11A42, 0x11A43), (0x11A9B, 0x11A9C), (0x11C41, 0x11C42), (0x11EF7, 0x11EF8), (0x11F43, 0x11F44),
-    (0x16A6E, 0x16A6F), (0x16AF5, 0x16AF5), (0x16B37, 0x16B38), (0x16B44, 0x16B44), (0x16E98, 0x16E98), (0x1BC9F, 0x1BC9F),
-    (0x1DA88, 0x1DA88),
-)  # fmt: skip
-"""What ends a sentence: Unicode 15.1's property Sentence_Terminal, and Khmer's signs."""
-
-PUNCTUATION = (
-    (0x21, 0x2F), (0x3A, 0x40), (0x5B, 0x60), (0x7B, 0x7E), (0xAB, 0xAB), (0xB4, 0xB4), (0xBB, 0xBB), (0x2013, 0x2014),
-    (0x2019, 0x2019), (0x201C, 0x201E), (0x2026, 0x2026), (0x2236, 0x2236), (0x2501, 0x2501), (0x25BA, 0x25BA),
-    (0x3001, 0x3002), (0x3008, 0x300D), (0x3010, 0x3011), (0xFF01, 0xFF01), (0xFF05, 0xFF05), (0xFF08, 0xFF09),
-    (0xFF0C, 0xFF0C), (0xFF0E, 0xFF0E), (0xFF1A, 0xFF1B), (0xFF1F, 0xFF1F), (0xFF5E, 0xFF5E),
-)  # fmt: skip
-"""What makes a word a symbol, with ENDS: the set by which datatrove counts words, less its full-width digit one."""
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -113,20 +77,6 @@ class Words:
     hashes: Hashes  # catalog.schema.hash_bytes of the word as written
     lowers: Hashes  # the same of the word in small letters, character by character
     lengths: npt.NDArray[np.int32]  # characters
-    flags: Bytes
-
-
-@dataclass(frozen=True)
-class Lines:
-    """What stands between the newlines (\\n) of each text, blank lines too: `text.split("\\n")`, flat. An empty text has one line."""
-
-    data: Bytes
-    texts: Offsets
-    documents: Offsets
-    starts: Offsets
-    ends: Offsets
-    hashes: Hashes  # catalog.schema.hash_bytes of the line
-    lengths: npt.NDArray[np.int64]  # characters
     flags: Bytes
 
 
@@ -173,11 +123,6 @@ def split_words(data: Bytes, offsets: Offsets) -> Words:
         room += room // 2  # outgrown: text full of signs, or of letters that stand alone
         out = tuple(np.concatenate([column, np.empty(room - column.size, column.dtype)]) for column in out)
     return Words(data, offsets, documents, *(column[: documents[-1]] for column in out))
-
-
-def split_lines(data: Bytes, offsets: Offsets) -> Lines:
-    """Return the lines of the texts data[offsets[d]:offsets[d + 1]], which must be valid UTF-8."""
-    return Lines(data, offsets, *_lines(data, offsets, characters()[0]))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -229,12 +174,49 @@ def word_end(data: Bytes, at: int, stop: int, follows: bool, table: Table) -> tu
             every &= entry
             length += 1
             i += width
-    flags = some & (ALPHA | DIGIT | UPPER) | every & (SYMBOL | PUNCT)
-    if length == 1:
-        flags |= every & TERMINAL
+    flags = flags_of(some, every, length)
     if flags & SYMBOL:
         flags |= marks(data, at, i)
     return i, length, flags
+
+
+@numba.njit(cache=True, nogil=True)
+def flags_of(some: int, every: int, length: int) -> int:
+    """Return a word's flags but for `marks`, from what any and what all of its characters are."""
+    return some & (ALPHA | DIGIT | UPPER) | every & (SYMBOL | PUNCT | (TERMINAL if length == 1 else 0))
+
+
+@numba.njit(cache=True, nogil=True)
+def plain_word(data: Bytes, at: int, stop: int, table: Table, small: Small) -> tuple[int, int, int, np.uint64, np.uint64]:
+    """Return where a word of ASCII letters and numbers ends, with nothing behind it that could belong to it, what any and what all of its
+    characters are, and its hashes (`hash_word`): what most words are, read once. 0 as the end for any other.
+    """
+    prime = np.uint64(0x100000001B3)
+    written = lower = np.uint64(0xCBF29CE484222325)
+    some: Any = np.int64(0)
+    every: Any = np.int64(-1)
+    i: Any = at
+    while i < stop:
+        byte = data[i]
+        entry = np.int64(table[byte])
+        if byte >= 0x80 or entry >> KIND & 7 != LETTER:
+            break
+        some |= entry
+        every &= entry
+        written = (written ^ np.uint64(byte)) * prime
+        lower = (lower ^ np.uint64(small[byte])) * prime
+        i += 1
+    if i == at or (i < stop and (data[i] >= 0x80 or _goes_on(data, i, stop, table))):
+        return 0, 0, 0, written, lower
+    return i, some, every, mix64(written), mix64(lower)
+
+
+@numba.njit(cache=True, nogil=True)
+def _goes_on(data: Bytes, at: int, stop: int, table: Table) -> bool:
+    """Say whether a plain word may go on with the ASCII sign behind it: a mark, or one that joins, with a letter or number behind."""
+    sign = table[data[at]]
+    behind = sign & JOINS and at + 1 < stop and (data[at + 1] >= 0x80 or table[data[at + 1]] >> KIND & 7 == LETTER)
+    return bool(behind or sign >> KIND & 7 == MARK)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -318,43 +300,18 @@ def _fill(data: Bytes, texts: Offsets, documents: Offsets, out: Columns, first: 
                 continue
             if count == starts.size:
                 return d
-            end, length, told = word_end(data, i, stop, told & ALPHA > 0 and i == end, table)
-            starts[count], ends[count], lengths[count], flags[count] = i, end, length, told
-            hashes[count], lowers[count] = hash_word(data, i, end, told, small)
+            follows, end, some, every, written, lower = told & ALPHA > 0 and i == end, *plain_word(data, i, stop, table, small)
+            if end:
+                length, told = end - i, flags_of(some, every, end - i)
+                told |= marks(data, i, end) if told & SYMBOL else 0
+            else:
+                end, length, told = word_end(data, i, stop, follows, table)
+                written, lower = hash_word(data, i, end, told, small)
+            starts[count], ends[count], lengths[count], flags[count], hashes[count], lowers[count] = i, end, length, told, written, lower
             count += 1
             i = end
         documents[d + 1] = count
     return texts.size - 1
-
-
-@numba.njit(cache=True, nogil=True)
-def _lines(data: Bytes, offsets: Offsets, table: Table) -> tuple[Offsets, Offsets, Offsets, Hashes, npt.NDArray[np.int64], Bytes]:
-    total = offsets.size - 1
-    for i in range(offsets[0], offsets[-1]):
-        total += data[i] == 0x0A
-    starts, ends, lengths = np.empty(total, np.int64), np.empty(total, np.int64), np.zeros(total, np.int64)
-    hashes, flags, documents = np.empty(total, np.uint64), np.empty(total, np.uint8), np.zeros(offsets.size, np.int64)
-    count = 0
-    for d in range(offsets.size - 1):
-        i, stop = offsets[d], offsets[d + 1]
-        while True:
-            starts[count], h, entry, blank = i, np.uint64(0xCBF29CE484222325), np.uint16(0), True
-            while i < stop and data[i] != 0x0A:
-                code, width = decode(data, i)
-                entry = table[code]
-                blank &= entry & WHITE > 0
-                lengths[count] += 1
-                for _ in range(width):
-                    h = (h ^ np.uint64(data[i])) * np.uint64(0x100000001B3)
-                    i += 1
-            ends[count], hashes[count] = i, mix64(h)
-            flags[count] = (BLANK if blank else 0) | (ENDED if entry & TERMINAL else 0)
-            count += 1
-            if i == stop:
-                break
-            i += 1
-        documents[d + 1] = count
-    return documents, starts, ends, hashes, lengths, flags
 
 
 @numba.njit(cache=True, nogil=True)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:  # the front door checks recipes with this module: nothing hea
     import polars as pl
     import pyarrow as pa
 
-    from catalog.split import Lines, Words
+    from catalog.lines import Lines
+    from catalog.split import Words
 
 HOUSE = Path(__file__).resolve().parent.parent
 ROOMS = ("headrace", "catalog", "ingest", "curate", "synth", "mixer", "trainer")
@@ -113,8 +114,9 @@ def words(batch: "pl.DataFrame") -> "Words":
 
 def lines(batch: "pl.DataFrame") -> "Lines":
     """Return the lines of a batch's `text`, split once for all the stages that see this very batch."""
+    from catalog.lines import split_lines
     from catalog.schema import text_bytes
-    from catalog.split import split_lines
+
 
     found: Lines = once("lines", batch, lambda: split_lines(*text_bytes(batch["text"])))
     return found

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from catalog.schema import SPAN
 from catalog.split import SPLITTER
-from catalog.stage import declares, words
-from curate.c4_lines import LINES, LOOSE, SENTENCES, STRICT, STRICT_SENTENCES, UNENDED, UNPUNCTUATED, judge_lines
+from catalog.stage import declares, once, words
+from curate.c4_lines import LINES, LOOSE, SENTENCES, STRICT, STRICT_SENTENCES, UNENDED, UNPUNCTUATED, Judged, judge_lines
 
 OUTCOMES = ("long_word", "few_word", "lorem", "javascript", "curly", "policy", "kept")  # in c4_lines' order
 KINDS = ("long_word", "few_words", "", "javascript", "", "policy", "", "citation", "unpunctuated")
@@ -47,14 +47,20 @@ def signals(batch: pl.DataFrame, *, max_word: int = 1000, min_words: int = 3, cu
     They are made for `cut_domains` alone (for every row of a batch without `domain`), empty elsewhere: in code [0] is no
     reference mark, and in books a short line may end a paragraph.
     """
-    cutting = np.ones(batch.height, np.bool_)
+    found = judged(batch, max_word, min_words)
+    cutting = np.ones(found.spans.shape[0], np.bool_)
     if "domain" in batch.columns:
-        cutting = batch["domain"].is_in(list(cut_domains)).fill_null(False).to_numpy()
-    counts, spans, owners = judge_lines(words(batch), cutting, max_word, min_words)
-    loose = spans[:, 0] != UNENDED
-    columns = [pl.Series(name, counts[:, place]) for name, place in PLACES.items()]
-    columns += [_spans("cuts", spans, owners, loose), _spans("unpunctuated", spans, owners, ~loose)]
+        cutting = np.repeat(batch["domain"].is_in(list(cut_domains)).fill_null(False).to_numpy(), np.diff(found.owners))
+    loose = found.spans[:, 0] != UNENDED
+    columns = [pl.Series(name, found.counts[:, place]) for name, place in PLACES.items()]
+    columns += [_spans("cuts", found.spans, found.owners, cutting & loose), _spans("unpunctuated", found.spans, found.owners, cutting & ~loose)]
     return pl.DataFrame(columns).select(list(ADDS))
+
+
+def judged(batch: pl.DataFrame, max_word: int, min_words: int) -> Judged:
+    """Return what C4's rules make of a batch's lines, made once for all the stages that ask with these limits."""
+    found: Judged = once(f"c4 {max_word} {min_words}", batch, lambda: judge_lines(words(batch), max_word, min_words))
+    return found
 
 
 def _spans(name: str, spans: npt.NDArray[np.int64], owners: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> pl.Series:

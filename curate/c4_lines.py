@@ -1,5 +1,7 @@
 """The walk over lines behind `c4.signals`: what C4's rules say of each line, and the spans that they take out."""
 
+from dataclasses import dataclass
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -35,22 +37,33 @@ Counts = npt.NDArray[np.int64]
 Spans = npt.NDArray[np.int64]
 
 
-def judge_lines(words: Words, cutting: npt.NDArray[np.bool_], max_word: int, min_words: int) -> tuple[Counts, Spans, Offsets]:
-    """Return the counts (a row a document), the spans (kind, start, end in characters) and their n + 1 offsets.
+@dataclass(frozen=True)
+class Judged:
+    """What C4's rules make of a batch. Spans are ordered by start; neighbours of one kind are one."""
 
-    `cutting` says for which documents spans are wanted. Spans are ordered by start; neighbours of one kind are one.
-    """
-    counts, spans, owners, _, _ = _judge(*_splits(words), cutting, False, max_word, min_words, characters()[0])
-    return counts, spans, owners
+    counts: Counts  # a row a document
+    spans: Spans  # kind, start, end in characters
+    owners: Offsets  # n + 1 offsets of the documents' spans
+    kept: Spans  # start, end in bytes of the lines that stay, whatever they end in, stripped
+    keepers: Offsets  # n + 1 offsets of the documents' lines that stay
+    changed: npt.NDArray[np.bool_]  # a document each: a line that stays loses a reference mark, or is empty
 
 
-def kept_text(words: Words, max_word: int, min_words: int) -> tuple[Bytes, Offsets]:
+def judge_lines(words: Words, max_word: int, min_words: int) -> Judged:
+    """Return what C4's rules make of each text."""
+    everywhere = np.ones(words.texts.size - 1, np.bool_)
+    *found, _, _ = _judge(*_splits(words), everywhere, False, max_word, min_words, characters()[0])
+    return Judged(*found)
+
+
+def kept_text(words: Words, max_word: int, min_words: int, wanted: npt.NDArray[np.bool_] | None = None) -> tuple[Bytes, Offsets]:
     """Return what C4 makes of each text, as bytes and n + 1 offsets: the lines that stay, whatever they end in, without reference marks.
 
     Lines are stripped and joined by newlines; a text that C4 drops for what one line says (lorem ipsum, a curly bracket) lacks that line.
+    Of texts that are not `wanted` nothing stays.
     """
-    nowhere = np.zeros(words.texts.size - 1, np.bool_)
-    _, _, _, rest, offsets = _judge(*_splits(words), nowhere, True, max_word, min_words, characters()[0])
+    wanted = np.ones(words.texts.size - 1, np.bool_) if wanted is None else wanted
+    *_, rest, offsets = _judge(*_splits(words), wanted, True, max_word, min_words, characters()[0])
     rest.flags.writeable = offsets.flags.writeable = False  # like text_bytes: numba compiles once for both
     return rest, offsets
 
@@ -61,15 +74,16 @@ def _splits(words: Words) -> tuple[Bytes, Offsets, Offsets, Offsets, Bytes]:
 
 @numba.njit(cache=True, nogil=True)
 def _judge(
-    data: Bytes, texts: Offsets, documents: Offsets, starts: Offsets, flags: Bytes, cutting: npt.NDArray[np.bool_], keeping: bool,
+    data: Bytes, texts: Offsets, documents: Offsets, starts: Offsets, flags: Bytes, wanted: npt.NDArray[np.bool_], keeping: bool,
     max_word: int, min_words: int, table: Table,
-) -> tuple[Counts, Spans, Offsets, Bytes, Offsets]:  # fmt: skip
+) -> tuple[Counts, Spans, Offsets, Spans, Offsets, npt.NDArray[np.bool_], Bytes, Offsets]:  # fmt: skip
     counts, owners, rests = np.zeros((texts.size - 1, WIDTH), np.int64), np.zeros(texts.size, np.int64), np.zeros(texts.size, np.int64)
     spans = np.empty((_most_spans(data, texts), 3), np.int64)
+    kept, keepers, changed = np.empty((spans.shape[0], 2), np.int64), np.zeros(texts.size, np.int64), np.zeros(texts.size - 1, np.bool_)
     rest = np.empty(texts[-1] - texts[0] + texts.size if keeping else longest_of(texts) + 1, np.uint8)
-    made = filled = 0
+    made = filled = stay = 0
     for d in range(texts.size - 1):
-        at, stop, w, char = texts[d], texts[d + 1], documents[d], 0
+        at, stop, w, char = texts[d], texts[d + 1] if wanted[d] else texts[d], documents[d], 0
         while at < stop:
             end, after = line_end(data, at, stop)
             chars, n_words, widest, bracket, curly = _measure(data, at, after, table)
@@ -88,14 +102,15 @@ def _judge(
             elif outcome == KEPT:
                 w, sentences = _sentences(starts, flags, w, documents[d + 1], start, end)
             _count(counts[d], outcome, ended, sentences)
-            if cutting[d]:
-                made = _cut(spans, owners[d], made, marked, char, char + chars, outcome, ended)
-            if keeping and outcome == KEPT:
-                filled = _keep(rest, filled, line + size, data, start, 0 if bracket else size)
+            made = _cut(spans, owners[d], made, marked, char, char + chars, outcome, ended)
+            if outcome == KEPT:
+                kept[stay, 0], kept[stay, 1], stay = start, end, stay + 1
+                changed[d] |= size != end - start or size == 0
+                filled = _keep(rest, filled, line + size, data, start, 0 if bracket else size) if keeping else filled
             char, at = char + chars, after
-        owners[d + 1] = made
+        owners[d + 1], keepers[d + 1] = made, stay
         filled = rests[d + 1] = _close(rest, rests[d], filled, table)
-    return counts, spans[:made], owners, rest[:filled], rests
+    return counts, spans[:made], owners, kept[:stay], keepers, changed, rest[:filled], rests
 
 
 @numba.njit(cache=True, nogil=True)

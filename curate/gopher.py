@@ -9,8 +9,9 @@ import polars as pl
 import pyarrow as pa
 
 from catalog.errors import RecipeError
+from catalog.lines import Lines
 from catalog.schema import hash_text
-from catalog.split import ALPHA, ELLIPSIS, HASH, SYMBOL, Bytes, Hashes, Lines, Offsets, Table, Words, characters, decode, line_end, stripped
+from catalog.split import ALPHA, ELLIPSIS, HASH, SYMBOL, Bytes, Hashes, Offsets, Table, Words, characters, decode, line_end, stripped
 from catalog.stage import declares, lines, words
 from curate.repetition import REPEATED, TOP, Counts, paragraphs, repeated_lines, repeated_runs
 from curate.text.joined import JOINED, spoken

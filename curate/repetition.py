@@ -13,20 +13,19 @@ import numpy.typing as npt
 
 from catalog.schema import mix64
 from catalog.split import Bytes, Hashes, Offsets, Table, Words, characters, stripped
+from curate.text.again import GOLDEN, SPARE, eight, hash_run, may_repeat, sieve_for
 
 TOP = (2, 3, 4)  # runs of words of which the commonest counts
 REPEATED = (5, 6, 7, 8, 9, 10)  # runs of words of which every repeat counts
-GOLDEN = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio: spreads hashes over a table
-BASE = 0xD6E8FEB86659FD93  # an odd number: the base of the polynomial hash of runs of bytes
-POWERS = 4096  # bytes of a run of words up to which the power of BASE is looked up
+BASE = 0xD6E8FEB86659FD93  # an odd number: the base of the polynomial hash of runs of words
 
 Counts = npt.NDArray[np.int64]
 
 
 def repeated_runs(words: Words) -> tuple[Counts, Counts]:
     """Return, a row a document, characters in the commonest run of TOP words (-1 where there is none) and in repeats of REPEATED words."""
-    tables = np.array(TOP), np.array(REPEATED), _powers()
-    runs: tuple[Counts, Counts] = _runs(words.data, words.documents, words.starts, words.ends, words.hashes, words.lengths, *tables)
+    orders = np.array(TOP), np.array(REPEATED)
+    runs: tuple[Counts, Counts] = _runs(words.data, words.documents, words.starts, words.ends, words.hashes, words.lengths, *orders)
     return runs
 
 
@@ -43,10 +42,6 @@ def paragraphs(data: Bytes, texts: Offsets) -> Counts:
     """
     counts: Counts = _paragraphs(data, texts, characters()[0])
     return counts
-
-
-def _powers() -> Hashes:
-    return np.cumprod(np.array([1] + [BASE] * (POWERS - 1), np.uint64), dtype=np.uint64)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -77,88 +72,140 @@ def bits_for(count: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _power(exponent: int, powers: Hashes) -> Any:
-    if exponent < powers.size:
-        return powers[exponent]
-    result, square = np.uint64(1), np.uint64(BASE)
-    while exponent:
-        if exponent & 1:
-            result *= square
-        square *= square
-        exponent >>= 1
-    return result
-
-
-@numba.njit(cache=True, nogil=True)
 def _runs(
-    data: Bytes, documents: Offsets, starts: Offsets, ends: Offsets, hashes: Hashes, lengths: npt.NDArray[np.int32],
-    tops: Counts, repeats: Counts, powers: Hashes,
-) -> tuple[Counts, Counts]:  # fmt: skip
+    data: Bytes, documents: Offsets, starts: Offsets, ends: Offsets, hashes: Hashes, lengths: npt.NDArray[np.int32], tops: Counts, repeats: Counts
+) -> tuple[Counts, Counts]:
     total, longest = documents.size - 1, longest_of(documents)
     top, again = np.zeros((total, tops.size), np.int64), np.zeros((total, repeats.size), np.int64)
-    keys, prefix = np.empty(longest, np.uint64), np.empty(longest + 1, np.uint64)
+    keys, places, sieve = np.empty(longest, np.uint64), np.empty(longest + 1, np.int64), np.empty(sieve_for(longest), np.uint8)
     sizes, chars = np.zeros(longest + 1, np.int64), np.zeros(longest + 1, np.int64)
     slots, seen = np.empty(1 << bits_for(longest), np.uint64), np.empty((1 << bits_for(longest), 2), np.int32)
+    run, twice = np.empty(_widest(documents, starts, ends) + 2 * SPARE, np.uint8), np.empty(longest, np.uint8)
     for d in range(total):
         first, count = documents[d], documents[d + 1] - documents[d]
-        h = np.uint64(0)
+        _lay_out(data, starts[first : first + count], ends[first : first + count], run, sizes)
         for w in range(count):
-            prefix[w] = h
-            for i in range(starts[first + w], ends[first + w]):
-                h = h * np.uint64(BASE) + np.uint64(data[i]) + np.uint64(1)
-            sizes[w + 1] = sizes[w] + ends[first + w] - starts[first + w]
             chars[w + 1] = chars[w] + lengths[first + w]
-            keys[w] = hashes[first + w]
-        prefix[count] = h
-        n = 1
+        found = -1
         for t in range(tops.size):
-            for _ in range(tops[t] - n):
-                for w in range(count - n):
-                    keys[w] = keys[w] * np.uint64(BASE) + hashes[first + w + n]
-                n += 1
-            top[d, t] = _commonest(keys[: count - n + 1], n, chars, slots, seen) if count >= n else -1
-        for r in range(repeats.size):
-            again[d, r] = _repeats(count, repeats[r], prefix, sizes, chars, slots, powers)
+            top[d, t] = -1
+            if count >= tops[t]:
+                found = _narrowed(hashes[first : first + count], tops[t], found, keys, sieve, places)
+                top[d, t], found = _commonest(keys[:found], places, tops[t], chars, slots, seen)
+        if count >= repeats[0]:
+            found = _openings(run, sizes, count, repeats[0], keys, sieve, places, twice)
+            for r in range(repeats.size):
+                again[d, r] = _repeats(run, count, repeats[r], places[:found], twice, sizes, chars, slots)
     return top, again
 
 
 @numba.njit(cache=True, nogil=True)
-def _commonest(keys: Hashes, n: int, chars: Counts, slots: Hashes, seen: npt.NDArray[np.int32]) -> Any:
-    """Return occurrences times characters (spaces between words too) of the commonest run of n words, the earliest among equals."""
-    bits = bits_for(keys.size)
-    table, shift = slots[: 1 << bits], np.uint64(64 - bits)
-    table[:] = 0
-    most: Any = 0
-    best: Any = 0
-    for w in range(keys.size):
-        key = max(keys[w], np.uint64(1))
-        slot = place(table, key, shift)
-        if table[slot] == 0:
-            table[slot], seen[slot, 0], seen[slot, 1] = key, 0, w
-        seen[slot, 0] += 1
-        if seen[slot, 0] > most or (seen[slot, 0] == most and seen[slot, 1] < best):
-            most, best = seen[slot, 0], seen[slot, 1]
-    return most * (chars[best + n] - chars[best] + n - 1)
+def _widest(documents: Offsets, starts: Offsets, ends: Offsets) -> int:
+    """Return the bytes of the words of the document that has most."""
+    widest = 0
+    for d in range(documents.size - 1):
+        if documents[d + 1] > documents[d]:
+            widest = max(widest, ends[documents[d + 1] - 1] - starts[documents[d]])
+    return widest
 
 
 @numba.njit(cache=True, nogil=True)
-def _repeats(count: int, n: int, prefix: Hashes, sizes: Counts, chars: Counts, slots: Hashes, powers: Hashes) -> int:
-    """Return the characters of the runs of n words that occurred before; after a repeat the count goes on behind it."""
-    if count < n:
-        return 0
-    bits = bits_for(count - n + 1)
+def _lay_out(data: Bytes, starts: Offsets, ends: Offsets, run: Bytes, sizes: Counts) -> None:
+    """Write the bytes of words to `run`, end to end, and where each begins to `sizes`."""
+    at = 0
+    for w in range(starts.size):
+        for i in range(starts[w], ends[w]):
+            run[at] = data[i]
+            at += 1
+        sizes[w + 1] = at
+    run[at : at + 2 * SPARE] = 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _narrowed(hashes: Hashes, n: int, held: int, keys: Hashes, sieve: Bytes, places: Counts) -> int:
+    """Write the places of runs of n words that may occur again, and their keys; return how many. Of `places` the first `held` may, -1: any."""
+    if held < 0:
+        for w in range(hashes.size - n + 1):
+            keys[w] = _key(hashes, w, n)
+        held = may_repeat(keys[: hashes.size - n + 1], sieve, places)
+    while held and places[held - 1] + n > hashes.size:
+        held -= 1
+    for k in range(held):
+        keys[k] = _key(hashes, places[k], n)
+    return held
+
+
+@numba.njit(cache=True, nogil=True)
+def _key(hashes: Hashes, first: int, n: int) -> Any:
+    h = hashes[first]
+    for k in range(1, n):
+        h = h * np.uint64(BASE) + hashes[first + k]
+    return max(h, np.uint64(1))
+
+
+@numba.njit(cache=True, nogil=True)
+def _commonest(keys: Hashes, places: Counts, n: int, chars: Counts, slots: Hashes, seen: npt.NDArray[np.int32]) -> tuple[Any, int]:
+    """Return occurrences times characters (spaces between words too) of the commonest run of n words, the earliest among equals.
+
+    `keys` are those of the runs that may occur again, at `places`, of which those that do are left; the second number is how many.
+    """
+    bits = bits_for(keys.size)
     table, shift = slots[: 1 << bits], np.uint64(64 - bits)
     table[:] = 0
-    repeated, w = 0, 0
-    while w <= count - n:
-        key = max(prefix[w + n] - prefix[w] * _power(sizes[w + n] - sizes[w], powers), np.uint64(1))
+    most: Any = 1
+    best: Any = 0
+    for k in range(keys.size):
+        slot = place(table, keys[k], shift)
+        if table[slot] == 0:
+            table[slot], seen[slot, 0], seen[slot, 1] = keys[k], 0, places[k]
+        seen[slot, 0] += 1
+        if seen[slot, 0] > most or (seen[slot, 0] == most > 1 and seen[slot, 1] < best):
+            most, best = seen[slot, 0], seen[slot, 1]
+    left = 0
+    for k in range(keys.size):
+        places[left] = places[k]
+        left += seen[place(table, keys[k], shift), 0] > 1
+    return most * (chars[best + n] - chars[best] + n - 1), left
+
+
+@numba.njit(cache=True, nogil=True)
+def _openings(run: Bytes, sizes: Counts, count: int, n: int, keys: Hashes, sieve: Bytes, places: Counts, twice: Bytes) -> int:
+    """Write the places from which n words or more may have stood before; return how many.
+
+    Runs of SPARE bytes are told by these (a bit of `twice`), shorter ones, whose bytes may be parted into other words, by 8, or not at all.
+    """
+    runs = count - n + 1
+    twice[:runs] = 0
+    for bytes_ in (SPARE, 8):
+        for w in range(runs):
+            keys[w] = eight(run, sizes[w]) * np.uint64(BASE) + (eight(run, sizes[w] + 8) if bytes_ == SPARE else np.uint64(0))
+        for k in range(may_repeat(keys[:runs], sieve, places)):
+            twice[places[k]] |= bytes_
+    found = 0
+    for w in range(runs):
+        size = sizes[w + n] - sizes[w]
+        places[found] = w
+        found += twice[w] & SPARE > 0 or (size < SPARE and (twice[w] > 0 or size < 8))
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _repeats(run: Bytes, count: int, n: int, places: Counts, twice: Bytes, sizes: Counts, chars: Counts, slots: Hashes) -> int:
+    """Return the characters of the runs of n words that occurred before; after a repeat the count goes on behind it."""
+    bits = bits_for(places.size)
+    table, shift = slots[: 1 << bits], np.uint64(64 - bits)
+    table[:] = 0
+    repeated, behind = 0, 0
+    for w in places:
+        if w < behind or w + n > count or (sizes[w + n] - sizes[w] >= SPARE and not twice[w] & SPARE):
+            continue
+        key = hash_run(run, sizes[w], sizes[w + n])
         slot = place(table, key, shift)
         if table[slot] == key:
             repeated += chars[w + n] - chars[w]
-            w += n
+            behind = w + n
         else:
             table[slot] = key
-            w += 1
     return repeated
 
 

@@ -103,10 +103,11 @@ def spans(batch: pl.DataFrame) -> pl.DataFrame:
     read from the environment, addresses at example.com, words and identifiers. Passwords that people can remember are not told from words.
     """
     texts = batch["text"]
-    rare = texts.str.contains_any(list(RARE)) | texts.str.contains_any(list(NAMES), ascii_case_insensitive=True)
-    near = rare | texts.str.contains_any(list(COMMON)) | texts.str.contains(IN_URL.pattern)
-    rows = near.fill_null(False).arg_true().to_numpy()
-    found = [(int(row), *span) for row, text in zip(rows, texts.gather(rows), strict=True) for span in secrets(text)]
+    formed = (texts.str.contains_any([*RARE, *COMMON]) | texts.str.contains(IN_URL.pattern)).fill_null(False)
+    given = texts.str.contains_any(list(NAMES), ascii_case_insensitive=True).fill_null(False)
+    rows = (formed | given).arg_true()
+    looked = zip(rows.to_list(), texts.gather(rows), formed.gather(rows), given.gather(rows), strict=True)
+    found = [(row, *span) for row, text, form, name in looked for span in secrets(text, formed=form, given=name)]
     owners = np.searchsorted(np.array([row for row, *_ in found], np.int64), np.arange(batch.height + 1))
     fields = [pa.array([kind for *_, kind in found], pa.string()), pa.array([span[1] for span in found], pa.int64()),
         pa.array([span[2] for span in found], pa.int64())]
@@ -114,10 +115,14 @@ def spans(batch: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame([pl.Series("spans", pl.from_arrow(column)), pl.Series("count", np.diff(owners), dtype=pl.Int64)])
 
 
-def secrets(text: str) -> list[Found]:
-    """Return the secrets of one text as (start, end, kind), in order and apart: of two that overlap the one that starts first, then the longer."""
+def secrets(text: str, *, formed: bool = True, given: bool = True) -> list[Found]:
+    """Return the secrets of one text as (start, end, kind), in order and apart: of two that overlap the one that starts first, then the longer.
+
+    `formed` and `given` are false where it is known that the text has none that its form, or the name that it is given, would tell.
+    """
     found, end = [], -1
-    for start, stop, kind in sorted([*_formed(text), *_given(text)], key=lambda span: (span[0], -span[1], span[2] == "secret")):
+    looked = [*(_formed(text) if formed else ()), *(_given(text) if given else ())]
+    for start, stop, kind in sorted(looked, key=lambda span: (span[0], -span[1], span[2] == "secret")):
         if start >= end:
             found.append((start, stop, kind))
             end = stop
@@ -155,7 +160,7 @@ def _mixed(secret: str) -> bool:
 
 def _given(text: str) -> Iterator[Found]:
     """Random strings that a name is given which says that they are secret."""
-    low, tried = text.lower() if text.isascii() else text.translate(LOWER), set()
+    low, tried = text.encode().lower().decode(), set()        # letters of ASCII alone: `str.lower` may change how long a text is
     for name in NAMES:
         at = low.find(name)
         while at >= 0:
@@ -173,10 +178,6 @@ def _alone(text: str, at: int) -> bool:
     """Whether nothing stands before a place in its line but what LINE says."""
     start = text.rfind("\n", max(0, at - MARGIN), at) + 1
     return (start > 0 or at <= MARGIN) and LINE.match(text[start:at]) is not None
-
-
-LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-"""Letters of ASCII alone: `str.lower` may change how long a text is."""
 
 
 def _random(said: str) -> bool:

@@ -22,6 +22,7 @@ ENGLISH = {"en": ["the", "be", "to", "of", "and", "that", "have", "with"]}
 WHO = "stop_words.signals"
 MOST = 64
 """Stop words of a language."""
+SHIFT = 53  # leaves the upper 11 bits of a hash
 
 ADDS = {"different": pa.int64(), "uses": pa.int64(), "share": pa.float64()}
 
@@ -103,13 +104,20 @@ def _count(
     stops: Hashes, words: Offsets, lists: Offsets, low_stops: Hashes, low_words: Offsets, low_lists: Offsets,
 ) -> npt.NDArray[np.int64]:  # fmt: skip
     """Return, a row a document: how many of its language's stop words occur, and how often they do in any case."""
-    out = np.zeros((documents.size - 1, 2), np.int64)
+    out, known = np.zeros((documents.size - 1, 2), np.int64), -1
+    begun, low_begun = np.zeros(1 << (64 - SHIFT), np.bool_), np.zeros(1 << (64 - SHIFT), np.bool_)
     for d in range(documents.size - 1):
         t = tongues[d]
         if t < 0:
             continue
+        if t != known:                                       # most words are none: a table says so of all of them but one in many
+            known = t
+            _mark(stops, words, lists[t], lists[t + 1], begun)
+            _mark(low_stops, low_words, low_lists[t], low_lists[t + 1], low_begun)
         found = np.uint64(0)
         for w in range(documents[d], documents[d + 1]):
+            if not (begun[hashes[w] >> np.uint64(SHIFT)] or low_begun[lowers[w] >> np.uint64(SHIFT)]):
+                continue
             for s in range(lists[t], lists[t + 1]):
                 if _stands(hashes, starts, ends, w, documents[d + 1], stops, words[s], words[s + 1]):
                     found |= np.uint64(1) << np.uint64(s - lists[t])
@@ -119,6 +127,14 @@ def _count(
             found &= found - np.uint64(1)
             out[d, 0] += 1
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _mark(stops: Hashes, words: Offsets, first: int, last: int, begun: npt.NDArray[np.bool_]) -> None:
+    """Mark, by their upper bits, the hashes with which the stop words first..last begin."""
+    begun[:] = False
+    for s in range(first, last):
+        begun[stops[words[s]] >> np.uint64(SHIFT)] = True
 
 
 @numba.njit(cache=True, nogil=True)

@@ -32,6 +32,7 @@ class Entries:
     starts: Offsets
     firsts: Hashes  # the first words, each once, sorted
     groups: Offsets  # n + 1 offsets of their entries
+    begun: npt.NDArray[np.bool_]  # by the upper bits of a hash: whether a first word may have it
 
 
 @declares(reads=("text",), adds=ADDS, version=1, splitter=SPLITTER)
@@ -79,7 +80,7 @@ def _told(batch: pl.DataFrame, known: dict[str, Entries], only: pl.Series | None
     frames = []
     for place, (name, one) in enumerate(known.items()):
         chosen = np.ones(batch.height, np.bool_) if only is None else (only == name).fill_null(False).to_numpy()
-        count, covered, different = _find(split.documents, split.lowers, split.flags, chosen, one.hashes, one.starts, one.firsts, one.groups).T
+        count, covered, different = _find(split.documents, split.lowers, split.flags, chosen, one.hashes, one.starts, one.firsts, one.groups, one.begun).T
         told = pl.DataFrame({"count": count, "different": different, "covered": covered, "total": total, "there": (count > 0) if only is None else chosen})
         frames.append(told.with_row_index("row").with_columns(list=pl.lit(name), place=pl.lit(place)))
     every = pl.concat(frames).filter("there").with_columns(share=pl.when(pl.col("total") > 0).then(pl.col("covered") / pl.col("total")))
@@ -108,14 +109,18 @@ def _proper(documents: Offsets, flags: Bytes) -> Counts:
 
 @numba.njit(cache=True, nogil=True)
 def _find(
-    documents: Offsets, lowers: Hashes, flags: Bytes, chosen: npt.NDArray[np.bool_], hashes: Hashes, starts: Offsets, firsts: Hashes, groups: Offsets
-) -> Counts:
+    documents: Offsets, lowers: Hashes, flags: Bytes, chosen: npt.NDArray[np.bool_], hashes: Hashes, starts: Offsets, firsts: Hashes, groups: Offsets,
+    begun: npt.NDArray[np.bool_],
+) -> Counts:  # fmt: skip
     """Return, a row a document: places of entries, the words in them that are no punctuation, and different entries."""
     out = np.zeros((documents.size - 1, 3), np.int64)
-    seen = np.full(starts.size, -1, np.int64)
+    seen, shift = np.full(starts.size, -1, np.int64), np.uint64(64) - np.uint64(np.log2(begun.size))
     for d in range(documents.size - 1):
         w, stop = documents[d], documents[d + 1]
-        while w < stop and chosen[d] and firsts.size:
+        while w < stop and chosen[d]:
+            if not begun[lowers[w] >> shift]:                # most words: no need to look for them
+                w += 1
+                continue
             place = np.searchsorted(firsts, lowers[w])
             size = 0
             if place < firsts.size and firsts[place] == lowers[w]:
@@ -149,7 +154,10 @@ def _entries(at: At) -> Entries:
     starts = np.cumsum([0, *map(len, order)])
     first = np.array([run[0] for run in order], np.uint64)
     firsts, begins = np.unique(first, return_index=True)
-    return Entries(np.array([h for run in order for h in run], np.uint64), starts, firsts, np.append(begins, first.size))
+    bits = max(10, (16 * firsts.size).bit_length())
+    begun = np.zeros(1 << bits, np.bool_)
+    begun[firsts >> np.uint64(64 - bits)] = True
+    return Entries(np.array([h for run in order for h in run], np.uint64), starts, firsts, np.append(begins, first.size), begun)
 
 
 def _run(split: Words, entry: int) -> tuple[int, ...]:

@@ -21,7 +21,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from catalog.schema import text_bytes
-from catalog.split import ENDS, KIND, SYMBOL, TERMINAL, Words, characters, split_words
+from catalog.signs import ENDS
+from catalog.split import KIND, SYMBOL, TERMINAL, Words, characters, split_words
 from curate import c4, fineweb, gopher
 from curate.c4_lines import kept_text
 from curate.policy import load

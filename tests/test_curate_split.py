@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.lines import BLANK, ENDED, split_lines
 from catalog.schema import hash_text, text_bytes
 from catalog.split import (
     ALPHA,
-    BLANK,
     DIGIT,
     ELLIPSIS,
-    ENDED,
     HASH,
     PUNCT,
     SYMBOL,
@@ -24,7 +23,6 @@ from catalog.split import (
     Words,
     characters,
     line_end,
-    split_lines,
     split_words,
     stripped,
 )

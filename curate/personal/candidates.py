@@ -11,6 +11,7 @@ MAIL, QUAD, COLONS, NUMBER, TOKEN, ACCOUNT = range(6)
 
 LONGEST = 96   # bytes of one stretch of digits; a longer one goes on as another
 MANY = 64      # digits that follow each other in this number are no number of anybody's
+WALLET = 25    # letters and digits of the shortest address of a wallet
 FEWEST = 7     # digits of the shortest telephone number and identity number
 
 
@@ -22,6 +23,11 @@ def candidates(data: Bytes, texts: Offsets) -> Offsets:
     for d in range(texts.size - 1):
         start, stop, i, done = texts[d], texts[d + 1], texts[d], texts[d]
         while i < stop:
+            if 0x61 <= data[i] | 0x20 <= 0x7A:               # most bytes: letters, with nothing but letters up to the end of the word
+                end = _letters(data, start, i, stop)
+                if end:
+                    i = end
+                    continue
             if count + 2 > out.shape[0]:
                 out = np.concatenate((out, np.empty_like(out)))
             b = data[i]
@@ -36,6 +42,17 @@ def candidates(data: Bytes, texts: Offsets) -> Offsets:
                     count += 1
             i = on
     return out[:count]
+
+
+@numba.njit(cache=True, nogil=True)
+def _letters(data: Bytes, start: int, at: int, stop: int) -> int:
+    """Return the end of the letters at a byte if nothing can begin there: no digit ends them, they are too few for a wallet, or a word has begun before."""
+    if at > start and (alphanumeric(data[at - 1]) or data[at - 1] == 0x5F):
+        return at + 1
+    end = at + 1
+    while end < stop and 0x61 <= data[end] | 0x20 <= 0x7A:
+        end += 1
+    return 0 if end - at >= WALLET or (end < stop and 0x30 <= data[end] <= 0x39) else end
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -84,7 +101,7 @@ def _word(data: Bytes, at: int, stop: int) -> int:
 def _token(data: Bytes, at: int, end: int) -> bool:
     """Say whether a word may be an identity number (9 to 18 capitals and digits, 6 digits or more) or the address of a wallet (25 to 110, mixed)."""
     size = end - at
-    if size < 8 or size > 110 or 18 < size < 25:
+    if size < 8 or size > 110 or 18 < size < WALLET:
         return False
     digits = small = 0
     for i in range(at, end):
@@ -92,7 +109,7 @@ def _token(data: Bytes, at: int, end: int) -> bool:
         small += data[i] >= 0x61
     if digits == size:
         return False
-    if size >= 25:
+    if size >= WALLET:
         return bool(_wallet(data, at, size))
     return bool(small == 0 and digits >= 6)
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.split import Bytes, Offsets, decode
+from curate.text.again import eight
 
 COUNTED = ("zero_width", "soft_hyphens", "bidi", "overrides", "tags", "selectors", "split_words", "mixed_words")
 PLACE = {name: place for place, name in enumerate(COUNTED)}
@@ -85,6 +86,12 @@ def _walk(data: Bytes, texts: Offsets, table: Table, counts: Counts, spans: Coun
         at, stop, char, before, split = texts[d], texts[d + 1], 0, 0, False
         letters[:] = 0
         while at < stop:
+            if before == 0 and data[at] < 0x80:              # nothing of ASCII hides; a word counts only with a letter beyond it
+                start = at
+                at = _leap(data, at, stop)
+                char += at - start
+                if at == stop:
+                    break
             code, width = decode(data, at)
             entry: Any = np.int64(table[code])
             if entry & WHAT == SEEN:
@@ -112,6 +119,19 @@ def _walk(data: Bytes, texts: Offsets, table: Table, counts: Counts, spans: Coun
         counts[d, SPLIT] += split
         counts[d, MIXED] += _mixed(letters)
     return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _leap(data: Bytes, at: Any, stop: int) -> Any:
+    """Return where the word begins in which the next byte beyond ASCII stands: behind the last ASCII character that is no letter."""
+    first: Any = at
+    while at + 8 <= stop and not eight(data, at) & np.uint64(0x8080808080808080):
+        at += 8
+    while at < stop and data[at] < 0x80:
+        at += 1
+    while at < stop and at > first and 0x61 <= data[at - 1] | 0x20 <= 0x7A:
+        at -= 1
+    return at
 
 
 @numba.njit(cache=True, nogil=True)

@@ -44,12 +44,8 @@ def joined(split: Words) -> Words:
     firsts, documents = _pieces(split.data, split.documents, split.starts, split.ends, split.hashes, ENDS_AFTER, table)
     if firsts.size == split.starts.size:
         return split
-    lasts = np.append(firsts[1:], split.starts.size) - 1
-    starts, ends = split.starts[firsts], split.ends[lasts]
-    lengths = np.add.reduceat(split.lengths, firsts).astype(np.int32)
-    flags = np.bitwise_or.reduceat(split.flags, firsts)
-    hashes, lowers = _hashed(split.data, starts, ends, split.hashes[firsts], split.lowers[firsts], firsts, lasts, flags, small)
-    return Words(split.data, split.texts, documents, starts, ends, hashes, lowers, lengths, flags)
+    columns = _gathered(split.data, firsts, split.starts, split.ends, split.hashes, split.lowers, split.lengths, split.flags, small)
+    return Words(split.data, split.texts, documents, *columns)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -61,6 +57,12 @@ def _pieces(
     scripts = np.empty(starts.size, np.int8)
     made = 0
     for d in range(documents.size - 1):
+        if not unspaced(data, starts[documents[d] : documents[d + 1]], table):
+            for w in range(documents[d], documents[d + 1]):
+                firsts[made] = w
+                made += 1
+            owners[d + 1] = made
+            continue
         han = kana = 0
         for w in range(documents[d], documents[d + 1]):
             scripts[w] = _script(data, starts[w], table)
@@ -82,6 +84,15 @@ def _pieces(
 
 
 @numba.njit(cache=True, nogil=True)
+def unspaced(data: Bytes, starts: Offsets, table: Table) -> bool:
+    """Say whether any word begins with a letter of an unspaced script: in most texts none does."""
+    found = False
+    for start in starts:
+        found = found or (data[start] >= 0xE0 and _script(data, start, table) >= 0)
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
 def _script(data: Bytes, at: int, table: Table) -> int:
     """Return the script of the letter that a word begins with, -1 for one of a script with spaces and for a sign."""
     if data[at] < 0xE0:
@@ -97,11 +108,21 @@ def _script(data: Bytes, at: int, table: Table) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _hashed(
-    data: Bytes, starts: Offsets, ends: Offsets, hashes: Hashes, lowers: Hashes, firsts: Offsets, lasts: Offsets, flags: Bytes, small: Small
-) -> tuple[Hashes, Hashes]:
-    """Return the hashes of the pieces; those of one word have its own."""
-    for p in range(firsts.size):
-        if lasts[p] > firsts[p]:
-            hashes[p], lowers[p] = hash_word(data, starts[p], ends[p], flags[p], small)
-    return hashes, lowers
+def _gathered(
+    data: Bytes, firsts: Offsets, starts: Offsets, ends: Offsets, hashes: Hashes, lowers: Hashes, lengths: npt.NDArray[np.int32], flags: Bytes, small: Small
+) -> tuple[Offsets, Offsets, Hashes, Hashes, npt.NDArray[np.int32], Bytes]:
+    """Return the columns of the pieces that begin with these words; those of one word have its own."""
+    n = firsts.size
+    begins, behind, told, lowered = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.uint64), np.empty(n, np.uint64)
+    sizes, some = np.empty(n, np.int32), np.empty(n, np.uint8)
+    for p in range(n):
+        w, last = firsts[p], (firsts[p + 1] if p + 1 < n else starts.size) - 1
+        begins[p], behind[p], sizes[p], some[p] = starts[w], ends[last], lengths[w], flags[w]
+        if last == w:
+            told[p], lowered[p] = hashes[w], lowers[w]
+            continue
+        for k in range(w + 1, last + 1):
+            sizes[p] += lengths[k]
+            some[p] |= flags[k]
+        told[p], lowered[p] = hash_word(data, begins[p], behind[p], some[p], small)
+    return begins, behind, told, lowered, sizes, some

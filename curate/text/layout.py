@@ -6,8 +6,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from catalog.lines import BLANK, Lines
 from catalog.schema import mix64
-from catalog.split import BLANK, TERMINAL, Bytes, Hashes, Lines, Offsets, Small, Table, characters, decode, stripped
+from catalog.split import TERMINAL, Bytes, Hashes, Offsets, Small, Table, characters, decode, stripped
 from curate.repetition import bits_for, place
 from curate.text.letters import PLACE, Bits, classes
 from curate.text.misread import Smalls, small_letters

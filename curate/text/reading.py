@@ -52,7 +52,7 @@ def _read(data: Bytes, texts: Offsets, documents: Offsets, starts: Offsets, ends
     for d in range(documents.size - 1):
         held, before = False, texts[d]                       # whether the sentence has a word yet; where the gap before this word begins
         for w in range(documents[d], documents[d + 1]):
-            if held and (data[before : starts[w]] == 0x0A).any():
+            if held and _breaks(data, before, starts[w]):
                 out[d, 1] += 1
                 held = False
             letters, syllables, ended = _word(data, starts[w], ends[w], table, small)
@@ -72,6 +72,15 @@ def _read(data: Bytes, texts: Offsets, documents: Offsets, starts: Offsets, ends
 
 
 @numba.njit(cache=True, nogil=True)
+def _breaks(data: Bytes, start: int, end: int) -> bool:
+    """Say whether a line ends in data[start:end]."""
+    found = False
+    for i in range(start, end):
+        found |= data[i] == 0x0A
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
 def _word(data: Bytes, start: int, end: int, table: Table, small: Letters) -> tuple[int, int, bool]:
     """Return a word's letters and digits, its syllables, and whether a sentence ends with it."""
     letters, groups, at = 0, 0, start
@@ -88,10 +97,18 @@ def _word(data: Bytes, start: int, end: int, table: Table, small: Letters) -> tu
             groups += now and not vowel
             vowel, ended = now, False
             first, second, third = base if code < 0x80 else np.int64(1), first, second  # an accented e is never silent
-        elif entry >> KIND & 7 != MARK and not (code == CLOSING).any():
+        elif entry >> KIND & 7 != MARK and not _is_closing(code):
             vowel, ended = False, entry & TERMINAL > 0
         at += width
     return letters, max(groups - _silent(first, second, third), 1) if letters else 0, ended
+
+
+@numba.njit(cache=True, nogil=True)
+def _is_closing(code: int) -> bool:
+    found = False
+    for sign in CLOSING:
+        found |= code == sign
+    return found
 
 
 @numba.njit(cache=True, nogil=True)

@@ -4,7 +4,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from catalog.split import ALPHA, SYMBOL, Bytes, Hashes, Offsets, Words
+from catalog.split import ALPHA, DIGIT, SYMBOL, UPPER, Bytes, Hashes, Offsets, Words
+from curate.repetition import longest_of
 
 LONGEST_UNIT = 8
 FEW, AGAIN = 3, 4
@@ -17,6 +18,8 @@ PERIODIC, TIMES, LOOKED = 12, 4, 4096
 BASE64, HEX = 48, 65
 """Characters of a block: 36 bytes; more hexadecimal digits than a SHA-256 has, so that digests are none."""
 ODD_LEAST, ODD_MOST = 6, 40
+CODED = np.zeros(256, np.bool_)
+CODED[list(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/+-_")] = True
 
 Counts = npt.NDArray[np.int64]
 
@@ -48,9 +51,23 @@ def _repeats(
                     out[d, 2] = max(out[d, 2], times)
                 n += 1
         for unit in range(1, LONGEST_UNIT + 1):
+            if not _again(hashes[:n], unit):
+                continue
             out[d, 2] = max(out[d, 2], _mark(hashes[:n], lone, marked, unit))
         out[d, 1] = marked[:n].sum()
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _again(hashes: Hashes, unit: int) -> bool:
+    """Say whether AGAIN words in a row equal those that stand so many before: seldom, and told without a branch."""
+    found = 0
+    for i in range(unit, hashes.size - AGAIN + 1):
+        same = 1
+        for k in range(AGAIN):
+            same &= hashes[i + k] == hashes[i + k - unit]
+        found |= same
+    return found > 0
 
 
 @numba.njit(cache=True, nogil=True)
@@ -95,25 +112,24 @@ def odd_words(split: Words) -> tuple[Counts, Counts]:
     Odd is a word of 6 to 40 ASCII letters and digits that changes three times or more between letters and digits (x9k2q7), or has small letters and no
     vowel (qzvxkt), or capitals behind small letters twice or more and one vowel in five letters at most (xKqZbTw).
     """
-    counts, places = _odd(split.data, split.documents, split.starts, split.ends, split.lowers)
+    counts, places = _odd(split.data, split.documents, split.starts, split.ends, split.lowers, split.flags)
     return counts, places
 
 
 @numba.njit(cache=True, nogil=True)
-def _odd(data: Bytes, documents: Offsets, starts: Offsets, ends: Offsets, lowers: Hashes) -> tuple[Counts, Counts]:
+def _odd(data: Bytes, documents: Offsets, starts: Offsets, ends: Offsets, lowers: Hashes, flags: Bytes) -> tuple[Counts, Counts]:
     counts, places = np.zeros((documents.size - 1, 2), np.int64), np.full((documents.size - 1, 2), -1, np.int64)
+    odd = np.empty(longest_of(documents), np.int64)
     for d in range(documents.size - 1):
         n = 0
         for w in range(documents[d], documents[d + 1]):
-            n += ODD_LEAST <= ends[w] - starts[w] <= ODD_MOST and is_odd(data, starts[w], ends[w])
+            size = ends[w] - starts[w]
+            if ODD_LEAST <= size <= ODD_MOST and (flags[w] & (DIGIT | UPPER) or not _spoken(data, starts[w], ends[w])) and is_odd(data, starts[w], ends[w]):
+                odd[n] = w
+                n += 1
         if not n:
             continue
-        odd, hashes = np.empty(n, np.int64), np.empty(n, np.uint64)
-        n = 0
-        for w in range(documents[d], documents[d + 1]):
-            if ODD_LEAST <= ends[w] - starts[w] <= ODD_MOST and is_odd(data, starts[w], ends[w]):
-                odd[n], hashes[n] = w, lowers[w]
-                n += 1
+        hashes = lowers[odd[:n]]
         order = np.argsort(hashes, kind="mergesort")
         best = first = 0
         for k in range(1, n + 1):
@@ -125,6 +141,16 @@ def _odd(data: Bytes, documents: Offsets, starts: Offsets, ends: Offsets, lowers
                 first = k
         counts[d, 0], counts[d, 1] = n, best
     return counts, places
+
+
+@numba.njit(cache=True, nogil=True)
+def _spoken(data: Bytes, start: int, end: int) -> bool:
+    """Say whether a small vowel stands in a word: without capitals and digits it is not odd then."""
+    for i in range(start, end):
+        byte = data[i]
+        if byte == 0x61 or byte == 0x65 or byte == 0x69 or byte == 0x6F or byte == 0x75 or byte == 0x79:
+            return True
+    return False
 
 
 @numba.njit(cache=True, nogil=True)
@@ -172,16 +198,21 @@ def blobs(data: Bytes, texts: Offsets) -> tuple[Counts, Counts]:
 def _blobs(data: Bytes, texts: Offsets, counts: Counts, spans: Counts) -> int:
     found = 0
     for d in range(texts.size - 1):
-        at, stop, char = texts[d], texts[d + 1], 0
+        at, stop, char, told = texts[d], texts[d + 1], 0, texts[d]  # `char` is the character at the byte `told`
         ended, begun, size = -9, 0, 0                         # of the block at hand: the byte behind it, its first character, its characters
         while at < stop:
-            if not _coded(data[at]):
-                char += data[at] & 0xC0 != 0x80
+            end = at
+            while end < stop and CODED[data[end]]:
+                end += 1
+            if end - at < BASE64 and at - ended > 2:          # too short for a block, and behind none
+                at = _next_run(data, end, stop)
+                continue
+            for i in range(told, at):
+                char += data[i] & 0xC0 != 0x80
+            told = at
+            if end == at:
                 at += 1
                 continue
-            end = at
-            while end < stop and _coded(data[end]):
-                end += 1
             block = _is_block(data, at, end)
             closed = end
             while closed < min(stop, end + 2) and data[closed] == 0x3D:
@@ -202,14 +233,27 @@ def _blobs(data: Bytes, texts: Offsets, counts: Counts, spans: Counts) -> int:
                 counts[d, 1] += length
                 counts[d, 2] = max(counts[d, 2], size)
                 ended, end = closed, closed
-            char += end - at
             at = end
     return found
 
 
 @numba.njit(cache=True, nogil=True)
-def _coded(byte: int) -> bool:
-    return bool(0x61 <= byte <= 0x7A or 0x41 <= byte <= 0x5A or 0x2F <= byte <= 0x39 or byte == 0x2B or byte == 0x2D or byte == 0x5F)
+def _next_run(data: Bytes, at: int, stop: int) -> int:
+    """Return where the next run of BASE64 coded bytes or more begins, or the end: it looks at each such many'th byte only. Before `at` none stands."""
+    while at + BASE64 <= stop:
+        first = at + BASE64 - 1
+        if not CODED[data[first]]:
+            at = first + 1
+            continue
+        while first > at and CODED[data[first - 1]]:
+            first -= 1
+        end = first
+        while end < stop and end - first < BASE64 and CODED[data[end]]:
+            end += 1
+        if end - first >= BASE64:
+            return first
+        at = end
+    return stop
 
 
 @numba.njit(cache=True, nogil=True)
