@@ -17,7 +17,7 @@ from catalog.stage import File, declares, words
 from catalog.written import read_yaml
 
 ENGLISH = {"en": ["the", "be", "to", "of", "and", "that", "have", "with"]}
-"""Gopher's list, alone (Rae et al. 2021, appendix A.1)."""
+"""Gopher's list, alone (Rae et al. 2021)."""
 MOST = 64
 """Stop words of a language."""
 
