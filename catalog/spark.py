@@ -259,7 +259,11 @@ def _unpacker() -> Callable[[], None]:
     """Return what a worker does before it imports from the house. Nested, as `body` is, so that pickle carries it by value."""
 
     def unpack() -> None:
-        """Put the shipped house where numba can keep what it compiles, which a zip cannot: once a machine and user."""
+        """Put the shipped house where numba can keep what it compiles, which a zip cannot: once a machine and user.
+
+        What was compiled where the run was started comes along; numba takes it where processor and sources are the same, to which their times belong.
+        """
+        import json
         import os
         import shutil
         import sys
@@ -280,11 +284,17 @@ def _unpacker() -> Callable[[], None]:
         if not os.path.isdir(folder):
             with zipfile.ZipFile(shipped) as house:
                 house.extractall(made)
+            compiled = os.path.join(os.path.dirname(shipped), f"kernels-{os.path.basename(shipped)}")
+            if os.path.isfile(compiled):
+                with zipfile.ZipFile(compiled) as kernels:
+                    kernels.extractall(made)
+                    for name, time in json.loads(kernels.read("times.json")).items():
+                        os.utime(os.path.join(made, name), ns=(time, time))
         try:
             os.rename(made, folder)
         except OSError:  # it is there already
             shutil.rmtree(made)
-        os.environ["NUMBA_CACHE_DIR"] = home
+        os.environ.pop("NUMBA_CACHE_DIR", None)  # beside the sources, then
         sys.path.insert(sys.path.index(shipped), folder)
 
     return unpack

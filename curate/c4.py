@@ -1,4 +1,4 @@
-"""C4's rules for lines and pages, as numbers and as spans (Raffel et al. 2020, section 2.2, and its published code).
+"""C4's rules for lines and pages, as numbers and as spans (Raffel et al. 2020, and its published code).
 
 C4 drops lines, then pages by what is left. Its rule that a line must end in . ? ! " or ' is optional in practice (FineWeb
 goes without it), so everything behind that rule is counted twice: for all lines, and as `strict_` for those that keep it.

@@ -2,7 +2,7 @@
 
     drop:
       foreign_language: "language.code <> 'en'"                                    # a clause: its reason and its predicate
-      too_short: {if: gopher.n_words < $min_words, cite: "Rae et al. 2021, table A1"}
+      too_short: {if: gopher.n_words < $min_words, cite: "Rae et al. 2021"}
       repetition:                                                                  # a group: what it says counts for each of its clauses
         when: {domain: web}
         cite: "Rae et al. 2021, table A1"

@@ -1,4 +1,4 @@
-"""Gopher's rules for quality and repetition, as numbers (Rae et al. 2021, appendix A.1 and table A1)."""
+"""Gopher's rules for quality and repetition, as numbers (Rae et al. 2021, table A1 for repetition)."""
 
 from collections.abc import Sequence
 

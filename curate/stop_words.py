@@ -18,7 +18,7 @@ from catalog.written import read_yaml
 from curate.listed.files import At, content, told
 
 ENGLISH = {"en": ["the", "be", "to", "of", "and", "that", "have", "with"]}
-"""Gopher's list, alone (Rae et al. 2021, appendix A.1)."""
+"""Gopher's list, alone (Rae et al. 2021)."""
 WHO = "stop_words.signals"
 MOST = 64
 """Stop words of a language."""

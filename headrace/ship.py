@@ -1,10 +1,12 @@
 """Send the house to the executors: its code as a zip named by its content, and with `--env` the Python that runs it.
 
 The zip holds the rooms and the house's policies, with fixed times, so the same code has the same name on every machine. It goes through
-`addPyFile`; a recipe's own modules (`pkg.module:function`) go the same way with `extra`.
+`addPyFile`; a recipe's own modules (`pkg.module:function`) go the same way with `extra`. What numba has compiled here goes with it in a zip of its own:
+a node of the same processor need not compile for a minute what is compiled already, and another one compiles for itself.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -29,8 +31,9 @@ TIME = (1980, 1, 1, 0, 0, 0)
 def send(spark: "SparkSession", extra: Sequence[str] = ()) -> Path:
     """Give the house, and further modules, packages or zips by path, to the session's executors, once. Returns the zip."""
     made = archive(Path(tempfile.mkdtemp(prefix="headrace-ship-")))
+    compiled = kernels(made.parent, made.stem)
     there = {os.path.basename(path) for path in spark.sparkContext.listFiles}  # by --py-files, or by an earlier call
-    for path in (made, *(made_of(Path(path), made.parent) for path in extra)):
+    for path in (*([compiled] if compiled else []), made, *(made_of(Path(path), made.parent) for path in extra)):
         if path.name not in there:
             spark.sparkContext.addPyFile(str(path))
     return made
@@ -41,6 +44,24 @@ def archive(folder: str | Path) -> Path:
     members = [(f"{room}/{path}", HOUSE / room / path) for room in ROOMS for path in sorted(_files(HOUSE / room))]
     members += [(f"recipes/policies/{path.name}", path) for path in sorted(brought("policies").glob("*.yaml"))]
     return _zip(Path(folder), "headrace", members)
+
+
+def kernels(folder: Path, house: str) -> Path | None:
+    """Write `kernels-<house>.zip`: what numba keeps beside the sources, and the sources' times, by which it knows them. None where there is nothing."""
+    times, found = {}, []
+    for room in ROOMS:
+        for path in sorted((HOUSE / room).rglob("__pycache__/*.nb[ic]")):
+            source = path.parent.parent / f"{path.name.partition('.')[0]}.py"
+            if source.is_file():
+                times[source.relative_to(HOUSE).as_posix()] = source.stat().st_mtime_ns
+                found.append(path)
+    if not found:
+        return None
+    with zipfile.ZipFile(folder / f"kernels-{house}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out:
+        for path in found:
+            out.write(path, path.relative_to(HOUSE).as_posix())
+        out.writestr("times.json", json.dumps(times))
+    return folder / f"kernels-{house}.zip"
 
 
 def made_of(path: Path, folder: Path) -> Path:

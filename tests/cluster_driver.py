@@ -17,22 +17,18 @@ from curate.corpus import as_file
 from curate.policy import load
 from headrace.ship import send
 
-STAGES = ("gopher.signals", "c4.signals", "fineweb.signals")
-
-
-def stages() -> list[Stage]:
-    """The stages that both the cluster and this machine run."""
-    return [Stage(name, bind(find("curate", name), {}, ""), name.partition(".")[0], None) for name in STAGES]
+Asked = list[tuple[str, str, dict[str, Any]]]                 # stages: name, family, knobs
 
 
 def jobs() -> list[Bound]:
     return [bind(find("curate", "exact.job"), {}, ""), bind(find("curate", "minhash.job"), {}, "")]
 
 
-def curate(files: Any, folder: str, policy: str, **hands: Any) -> dict[str, Any]:
-    """Signals, duplicates, verdicts. Returns the annotations' paths by family, and the counts."""
+def curate(files: Any, folder: str, policy: str, asked: Asked, **hands: Any) -> dict[str, Any]:
+    """Signals, duplicates, verdicts. Returns the annotations' paths by family, the counts, and what was quarantined."""
     limit = {"polars_rows": 0} if hands.get("spark") is not None else {}
-    done = annotate.run(files, stages(), folder, dataset="made", **hands)
+    stages = [Stage(name, bind(find("curate", name), knobs, ""), family, None) for name, family, knobs in asked]
+    done = annotate.run(files, stages, folder, dataset="made", **hands)
     found = duplicates.find(done.files, jobs(), folder, **hands, **limit)
     files = [_with(file, found.annotations[file.id]) for file in done.files]
     judged = verdicts.judge(files, load(policy), folder, **hands)
@@ -41,7 +37,8 @@ def curate(files: Any, folder: str, policy: str, **hands: Any) -> dict[str, Any]
     for file in files:
         for annotation in file.annotations:
             paths.setdefault(annotation.family, []).append(f"{file.root}/{annotation.path}")
-    return {"paths": paths, "metrics": found.metrics, "kept": judged.kept, "reasons": judged.reasons, "bands": list(found.bands)}
+    told = {"paths": paths, "metrics": found.metrics, "quarantine": list(done.quarantine)}
+    return {**told, "kept": judged.kept, "reasons": judged.reasons, "bands": list(found.bands)}
 
 
 def _with(file: Any, annotation: Any) -> Any:
@@ -60,7 +57,7 @@ def main(order_file: str, answer_file: str) -> None:
         if "function" in order:
             answer["results"] = list(map_files(order["function"], order["tasks"], spark=spark))
         else:
-            answer |= curate([as_file(file) for file in order["files"]], order["folder"], order["policy"], spark=spark)
+            answer |= curate([as_file(file) for file in order["files"]], order["folder"], order["policy"], order["stages"], spark=spark)
     except HeadraceError as error:
         answer["error"] = [type(error).__name__, str(error)]
     Path(answer_file).write_text(json.dumps(answer))

@@ -18,11 +18,15 @@ from demo_run import DEMO, Said
 from launcher_making import shell, write_command
 from river_making import differences, tables
 
+from catalog.schema import DOCUMENT
 from catalog.stage import HOUSE
 from curate.corpus import to_dict
+from headrace.handbook import functions
 from headrace.ship import ship_rooms
-from tests.cluster_driver import curate
+from tests.cluster_driver import Asked, curate
 from tests.spark_making import SECRET, Cluster, corpus, standalone
+from tests.test_curate_golden import PAGES, made_models, placed, read
+from tests.test_curate_golden import STAGES as GOLDEN
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -73,19 +77,38 @@ def texts() -> list[dict[str, Any]]:
     return [{"text": text, "uri": f"https://h{i % 9}.example/{i}"} for i, text in enumerate(rows)]
 
 
+def golden(folder: Path) -> tuple[list[dict[str, Any]], Asked]:
+    """The pages whose signals were counted by hand, as documents, and every stage of theirs with its knobs; files and models go to `folder`."""
+    rows, knobs = [], {}
+    made_models(folder)
+    for page in map(read, PAGES):
+        for name, content in page.get("files", {}).items():
+            (folder / name).write_text(content, encoding="utf-8")
+        if page["text"]:
+            rows.append({"text": page["text"], **{name: value for name, value in page.get("row", {}).items() if name in DOCUMENT.names}})
+        knobs |= {family: placed(given, folder) for family, given in page.get("knobs", {}).items()}
+    names = {target.path: name for name, target, _ in functions("Stages", "curate")}
+    asked = [(names[target.path], family.replace(".", "_"), knobs.get(family, {})) for family, target in GOLDEN.items()]
+    early = ("language", "quality", "statistics", "perplexity")                                     # what others read
+    asked.append(("quality.score", "quality_edu", knobs["quality"]))
+    return rows, sorted(asked, key=lambda stage: not stage[1].startswith(early))
+
+
 def test_the_cluster_and_this_machine_make_the_same_tables(cluster: Cluster, tmp_path: Path) -> None:
-    files = corpus(tmp_path / "lake", texts(), files=5)
+    """Every family there is."""
+    pages, stages = golden(tmp_path)
+    assert len(pages) > 25
+    files = corpus(tmp_path / "lake", [*texts(), *pages], files=5)
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY)
-    driver = drive(
-        cluster, tmp_path / "elsewhere", files=[to_dict(file) for file in files], folder=str(tmp_path / "lake/annotations/there/run"), policy=str(policy)
-    )
-    there = answer(driver, tmp_path / "elsewhere")
-    here = curate(files, str(tmp_path / "lake/annotations/here/run"), str(policy), workers=0)
+    asked = {"files": [to_dict(file) for file in files], "folder": str(tmp_path / "lake/annotations/there/run"), "policy": str(policy), "stages": stages}
+    there = answer(drive(cluster, tmp_path / "elsewhere", **asked), tmp_path / "elsewhere")
+    here = curate(files, str(tmp_path / "lake/annotations/here/run"), str(policy), stages, workers=0)
     assert "error" not in there, there
     assert {name: there[name] for name in ("metrics", "kept", "reasons")} == {name: here[name] for name in ("metrics", "kept", "reasons")}
     assert there["metrics"]["exact_pairs"] == 20 and there["metrics"]["minhash_pairs"] > 50 and there["reasons"]["duplicate"] > 60
-    assert set(there["paths"]) == {"gopher", "c4", "fineweb", "dup", "verdict"}
+    assert there["quarantine"] == here["quarantine"] == []
+    assert set(there["paths"]) == {"dup", "verdict", *(family for _, family, _ in stages)} and len(there["paths"]) > 28
     for name in there["paths"]:
         for ours, theirs in zip(here["paths"][name], there["paths"][name], strict=True):
             assert Path(ours).name == Path(theirs).name, "the same file has the same address wherever it was annotated"

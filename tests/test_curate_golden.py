@@ -46,8 +46,11 @@ STAGES = every_stage()
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a classifier whose weights are all alike, and with quantiles of numbers spread evenly from 0 to 1."""
-    folder = tmp_path_factory.mktemp("golden")
+    return made_models(tmp_path_factory.mktemp("golden"))
+
+
+def made_models(folder: Path) -> Path:
+    """Write a classifier whose weights are all alike, and quantiles of numbers spread evenly from 0 to 1; return the folder."""
     features = Features(ngrams=1, buckets=1 << 16)
     weights = np.array([.75] * features.buckets + [-1], np.float32)
     stored.save(Model("class", features, weights, Calibration("sigmoid", 2, .5)), folder / "alike")

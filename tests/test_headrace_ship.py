@@ -6,9 +6,11 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from catalog.errors import InputError, SetupError
+from catalog.schema import hash_bytes
 from catalog.stage import ROOMS
 from headrace import ship
 
@@ -40,6 +42,42 @@ def test_a_process_elsewhere_runs_from_the_zip(tmp_path: Path) -> None:
     script = f"import sys; sys.path.insert(0, {str(made)!r}); import catalog.tasks as t; print(t.__file__, t.name_of({{'name': 'x'}}))"
     said = subprocess.run([sys.executable, "-c", script], cwd="/", env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True).stdout
     assert said.split() == [f"{made}/catalog/tasks.py", "x"]
+
+
+def test_what_is_compiled_here_is_not_compiled_there(tmp_path: Path) -> None:
+    """An executor that unpacks the house finds the kernels of where the run was started; without them it compiles, and keeps what it compiled."""
+    hash_bytes(np.zeros(2, np.uint8), np.array([0]), np.array([2]))                                 # so that it is compiled here
+    made = ship.archive(tmp_path)
+    kernels = ship.kernels(tmp_path, made.stem)
+    assert kernels is not None and kernels.name == f"kernels-{made.name}"
+
+    def there(home: str) -> list[str]:
+        environment = {"PATH": "/usr/bin:/bin", "NUMBA_CACHE_DIR": str(tmp_path / home)}
+        command = [sys.executable, str(ship.HOUSE / "tests/kernel_hits.py"), str(made)]
+        return subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=True).stdout.split()
+
+    assert there("one") == [str(tmp_path / "one" / made.stem), "1", "0"]
+    kernels.unlink()
+    assert [there("two")[1:], there("two")[1:]] == [["0", "1"], ["1", "0"]]
+
+
+def test_a_submitted_program_unpacks_the_house_once(tmp_path: Path) -> None:
+    made = ship.archive(tmp_path)
+    script = (
+        f"import sys; sys.path.append({str(tmp_path)!r}); sys.path.append({str(made)!r}); import submit; print(submit.unpack()); "
+        "import catalog; print(catalog.__file__)"
+    )
+    (tmp_path / "submit.py").write_text((ship.HOUSE / "headrace/submit.py").read_text())
+
+    def said(home: str) -> list[str]:
+        command = [sys.executable, "-c", script]
+        return subprocess.run(command, cwd="/", env={"PATH": "/usr/bin:/bin", "HOME": home}, capture_output=True, text=True, check=True).stdout.split()
+
+    kept = tmp_path / ".cache/headrace" / made.stem
+    assert said(str(tmp_path)) == said(str(tmp_path)) == [str(kept), f"{kept}/catalog/__init__.py"]
+    assert [path.name for path in kept.parent.iterdir()] == [made.stem]
+    folder, file = said("/proc")
+    assert file == f"{folder}/catalog/__init__.py" and not Path(folder).exists(), "one of its own, gone with it"
 
 
 def test_only_a_virtual_environment_can_be_packed(tmp_path: Path) -> None:
