@@ -173,5 +173,5 @@ def train_quality(lake_path: str, name: str, body: Row, settings: Sequence[str],
         knobs = tuple(f"quality.{name}.{setting}" for setting in settings)
         flow(Options(recipe=str(path), settings=knobs, lock_timeout=lock_timeout, take=take, force=(f"quality.{name}",) if force else ()))
     except HeadraceError as error:
-        text = str(error).replace(f"{path}:", "train-quality:", 1)
+        text = re.sub(rf"{re.escape(str(path))}:(\d+:)?", "train-quality:", str(error), count=1)      # a line of a file that nobody wrote says nothing
         raise type(error)(text) from None

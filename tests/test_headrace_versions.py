@@ -178,6 +178,14 @@ def test_a_name_that_means_nothing_is_one_line(lake: Lake, tmp_path: Path, value
         work(lake, tmp_path, values)
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "/a", "a.b", "Useful", "1a", "a-b", "a b", "a\n", "ä", "a" * 101, "-"])
+def test_a_name_that_could_be_no_part_is_refused_before_anything_is_written(lake: Lake, name: str) -> None:
+    before = sorted(lake.root.parent.rglob("*"))
+    with pytest.raises(InputError, match="^train-quality: .* is not a model's name; use lower-case letters, digits and _, at most 100$") as error:
+        fitting.train_quality(str(lake.root), name, {"values": "VALUES (1)"}, (), 0, False, False, 1.0)
+    assert "\n" not in str(error.value) and sorted(lake.root.parent.rglob("*")) == before
+
+
 def test_a_name_that_another_recipe_keeps_is_taken_when_that_is_said_alone(lake: Lake, tmp_path: Path) -> None:
     row = {"act": "quality", "model": "ranks", "recipe": "other", "folder": "nowhere", "digest": "d", "key": "k"}
     lake.record({"model": [row]}, "run-2")

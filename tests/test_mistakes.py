@@ -134,6 +134,10 @@ COMMANDS = {
     "no such policy": (["policy", "apply", "strict", "--on", "corpus"], "strict: no such policy file; there is addresses, books, c4, code-starcoder, copies, datatrove, dclm, demo, fineweb, fineweb2, gopher, nemotron ..."),
     "unknown kind to init": (["init", "curat"], "init: no kind 'curat'; did you mean 'curate'?"),
     "init over a file": (["init", "curate", "--out", "good.yaml"], "good.yaml exists; give another name with --out"),
+    "a model's name that is a path": (["train-quality", "../spam", "--texts", "SELECT text FROM data.corpus"],
+        "train-quality: '../spam' is not a model's name; use lower-case letters, digits and _, at most 100"),
+    "a model of what has no versions": (["train-quality", "spam", "--texts", "SELECT text FROM corpus"],
+        "train-quality: texts: it reads corpus, which has no versions to pin: name datasets as data.NAME, audit., sample. or stats., or label; write data.corpus"),
     "nothing to adopt": (["adopt", "curate.corpus", "--recipe", "other.yaml"], "curate.corpus has made nothing in HOME/otherlake yet; run it"),
 }
 
