@@ -4,7 +4,6 @@ Several policies are tried in one pass: each clause that they share is evaluated
 how many documents of a domain and language, by what became of them before and what would now.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,13 +13,11 @@ import polars as pl
 
 from catalog.dialects import expression
 from catalog.files import DataFile
+from catalog.intervals import wilson
 from catalog.predicates import Node
 from curate.components import FILE
 from curate.policy import DUPLICATE, Policy, check, same_columns
 from curate.verdicts import Bench, Gap, losing, refuse_unscored
-
-Z = 1.959964
-"""The normal quantile of a 95 % interval."""
 
 COUNTED = ("domain", "language", "was", "now")
 KEPT = ""
@@ -218,15 +215,6 @@ def _tally(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _summed(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.group_by(COUNTED, maintain_order=True).agg(pl.col("documents").sum()).filter(pl.col("documents") > 0)
-
-
-def wilson(count: float, of: int, z: float = Z) -> tuple[float, float]:
-    """Return the interval in which a share lies of which `count` in `of` were seen (Wilson 1927); it keeps within 0 and 1."""
-    share = count / of
-    middle = share + z * z / (2 * of)
-    width = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    scale = 1 + z * z / of
-    return max(0.0, (middle - width) / scale), min(1.0, (middle + width) / scale)
 
 
 def table(trial: Trial) -> list[dict[str, Any]]:

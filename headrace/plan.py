@@ -14,6 +14,7 @@ from catalog.parts import Part, inputs
 from catalog.recipe import Recipe, load
 from headrace.done import finished, stands
 from headrace.keys import part_keys
+from headrace.lacking import lacking
 from headrace.tables import table
 from trainer.presets import PRESETS
 
@@ -41,7 +42,7 @@ def show_plan(recipe_path: str, settings: tuple[str, ...], limit: int | None, la
         typer.echo(json.dumps(whole, indent=1))
         return
     table(rows, title=f"{recipe.name} -> {recipe.lake}")
-    for line in missing(recipe):
+    for line in (*missing(recipe), *lacking(recipe, [p for p, row in zip(recipe.parts, rows, strict=True) if row["state"] != "done"])):
         typer.echo(f"\n{line}")
     typer.echo(f"\nto do: about {disk:,.0f} MB of disk ({free:,.0f} MB are free) and {memory:,.0f} MB of memory at most")
     if lake is not None:

@@ -29,6 +29,7 @@ from catalog.stage import HOUSE
 from headrace.done import finished, stands
 from headrace.jobs import Job, new_job, read_job
 from headrace.keys import generation, part_keys, stand_in
+from headrace.lacking import refuse_lacking
 from headrace.plan import disk_needed
 
 GRACE = 120.0
@@ -78,6 +79,7 @@ def flow(options: Options, *, detach: bool = False) -> None:
             _say(f"{part.id}: done before")
         _say(f"{recipe.name}: nothing to do; the lake is {recipe.lake}")
         return
+    refuse_lacking(recipe, todo)
     refuse_full_disk(recipe, todo)
     job = new_job(recipe.lake, recipe.name, str(Path(options.recipe).resolve()))
     for name in options.force:  # on the record, so that a forced part that is killed goes on without being forced again

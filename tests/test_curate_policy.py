@@ -127,7 +127,7 @@ STAGES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["c4", "gopher", "fineweb", "books", "permissive-only", "code-starcoder", "addresses"])
+@pytest.mark.parametrize("name", ["c4", "gopher", "fineweb", "books", "permissive-only", "code-starcoder", "addresses", "english", "broad"])
 def test_the_policies_that_we_give_away_ask_for_what_there_is(name: str) -> None:
     families = [
         Annotation(family, "", "", "", 3, tuple((column, str(kind)) for column, kind in stage.declares.adds.items()))  # type: ignore[attr-defined]

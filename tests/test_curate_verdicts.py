@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from catalog.errors import PolicyError
 from catalog.files import Annotation, DataFile, footer, read, write_annotation
+from catalog.intervals import wilson
 from catalog.schema import VERDICT
 from curate import verdicts
 from curate.duplicates import DUP
 from curate.policy import Policy, load
-from curate.trial import attempt, table, wilson
+from curate.trial import attempt, table
 from tests.spark_making import corpus, family, joined
 
 SCORE = {"n": pa.int64(), "r": pa.float64()}

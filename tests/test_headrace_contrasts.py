@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.contrasts import Contrast, contrasts, interval, t_quantile
+from catalog.intervals import t_quantile
+from headrace.contrasts import Contrast, contrasts, interval
 
 ONE = np.zeros(1, np.int64)
 

@@ -1,7 +1,6 @@
 """The composite of the documentation, run as it stands there: a language model, a classifier, quantiles, and the house's policy `seeds`."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     assert said.code == 0, said.err
     with Lake.open(home / "lake") as lake:
         return lake.query(
-            "SELECT uri LIKE '%toxicity%' AS labelled, perplexity.perplexity AS perplexity, statistics.mtld AS diversity, toxic.score AS toxicity, gopher.n_words, "
-            "composite.score AS score, composite.ranks AS ranks, kept, reason FROM audit.worth_asking"
+            "SELECT uri LIKE '%toxicity%' AS labelled, perplexity.perplexity AS perplexity, statistics.mtld AS diversity, toxic.score AS toxicity, "
+            "gopher.n_words, composite.score AS score, composite.ranks AS ranks, kept, reason FROM audit.worth_asking"
         ).to_pylist()
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.ids import derive
+from catalog.intervals import Z, wilson
 
-Z95 = 1.959963984540054
 Numbers = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.bool_]
 Interval = tuple[float, float]
@@ -84,7 +84,7 @@ def auc(labels: Labels, scores: Numbers) -> Estimate:
     The interval has no width where every positive is above every negative: with few documents that is not certainty.
     """
     area, above, below = components(labels, scores)
-    wide = Z95 * float(np.sqrt(_variance(above) / above.size + _variance(below) / below.size))
+    wide = Z * float(np.sqrt(_variance(above) / above.size + _variance(below) / below.size))
     return Estimate(area, max(0.0, area - wide), min(1.0, area + wide))
 
 
@@ -92,7 +92,7 @@ def auc_difference(labels: Labels, first: Numbers, second: Numbers) -> Estimate:
     """Return how much larger the AUC of the first of two scores of the same documents is, with DeLong's interval for pairs."""
     (a, a_above, a_below), (b, b_above, b_below) = components(labels, first), components(labels, second)
     above, below = a_above - b_above, a_below - b_below
-    wide = Z95 * float(np.sqrt(_variance(above) / above.size + _variance(below) / below.size))
+    wide = Z * float(np.sqrt(_variance(above) / above.size + _variance(below) / below.size))
     return Estimate(a - b, a - b - wide, a - b + wide)
 
 
@@ -172,9 +172,7 @@ def share(count: int, of: int) -> Estimate:
     """Return count / of with Wilson's interval (Wilson 1927); of nothing it is NaN, anywhere from 0 to 1."""
     if of == 0:
         return Estimate(float("nan"), 0.0, 1.0)
-    p, z = count / of, Z95 * Z95 / of
-    middle, wide = (p + z / 2) / (1 + z), Z95 / (1 + z) * float(np.sqrt(p * (1 - p) / of + z / (4 * of)))
-    return Estimate(p, max(0.0, middle - wide), min(1.0, middle + wide))
+    return Estimate(count / of, *wilson(count, of))
 
 
 def confusion(labels: Labels, scores: Numbers, threshold: float) -> Confusion:
