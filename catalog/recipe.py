@@ -18,8 +18,9 @@ from catalog.errors import RecipeError, near
 from catalog.house import POLICY, policy_files
 from catalog.house import policy_names as own_and_house
 from catalog.ids import digest
-from catalog.parts import LOOKS, SECTIONS, Given, Part, policy_names, section_parts, under
+from catalog.parts import LOOKS, SECTIONS, Part, policy_names, section_parts, under
 from catalog.stage import Bound
+from catalog.staged import Given
 from catalog.written import Lines, known, listed, read_yaml, shaped
 
 TOP = ("name", "seed", "lake", "spark", *SECTIONS)

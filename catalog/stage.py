@@ -269,7 +269,7 @@ def _names(room: str) -> list[str]:
 
 
 PLAIN: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,), "None": (type(None),)}
-HOLDING: dict[str, tuple[type, ...]] = {
+HOLDING: dict[str, Any] = {
     "Sequence": (list, tuple), "list": (list, tuple), "tuple": (list, tuple), "Mapping": (dict,), "dict": (dict,), "Files": (dict,), "File": (str,),
     "ModelName": (str,),
 }  # fmt: skip
