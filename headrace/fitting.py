@@ -53,7 +53,6 @@ def _fit(part: Part, work: Work, folder: Path) -> None:
     taught: dict[str, list[pl.DataFrame]] = {}
     pins = versions(part, work)
     shutil.rmtree(folder / "model", ignore_errors=True)      # of a run that was killed before it said what it had fitted
-    _same_labels(part, work)
     with Meter(part.id, None, "rows") as meter:
 
         def ask(key: str, sql: str) -> Iterator[pl.DataFrame]:
@@ -84,7 +83,7 @@ def versions(part: Part, work: Work) -> dict[str, str]:
 
 
 def _same_labels(part: Part, work: Work) -> None:
-    """Refuse labels that are not those of the key: they have no versions. Looked at before and after, for each label changes what they say."""
+    """Refuse labels that are not those of the key: they have no versions. Looked at when all is read: each label changes what they say."""
     if part.given["labels"] and work.keys.get(planned(part, reads.LABEL)) not in (None, labels_now(work.lake)):
         raise InputError(f"{part.id}: labels were added or changed since this run was planned; run the same command again")
 
