@@ -55,7 +55,8 @@ def made_models(folder: Path) -> Path:
     weights = np.array([.75] * features.buckets + [-1], np.float32)
     stored.save(Model("class", features, weights, Calibration("sigmoid", 2, .5)), folder / "alike")
     even = [k / (quantiles.EDGES + 1) for k in range(1, quantiles.EDGES + 1)]
-    quantiles.save(quantiles.Quantiles(dict.fromkeys(("useful", "edu", "perplexity", "diversity"), even), {}), folder / "even")
+    names = ("useful", "edu", "perplexity", "diversity")
+    quantiles.save(quantiles.Quantiles(dict.fromkeys(names, even), dict.fromkeys(names, len(even))), folder / "even")
     return folder
 
 
