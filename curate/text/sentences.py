@@ -90,6 +90,11 @@ def _sentence(data: Bytes, at: int, stop: int, table: Table) -> tuple[int, int]:
     """Return where the signs that end the sentence at a byte begin and where they end; twice the end of the text where there are none."""
     marks, wide = -1, False
     while at < stop:
+        if marks < 0:                                        # most bytes: ASCII that ends nothing
+            while at < stop and data[at] < 0x80 and data[at] != 0x2E and data[at] != 0x21 and data[at] != 0x3F:
+                at += 1
+            if at == stop:
+                break
         code, width = decode(data, at)
         if table[code] & TERMINAL:
             marks, wide = (marks if marks >= 0 else at), code >= FULL_WIDTH
