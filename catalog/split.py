@@ -300,7 +300,8 @@ def _fill(data: Bytes, texts: Offsets, documents: Offsets, out: Columns, first: 
                 continue
             if count == starts.size:
                 return d
-            follows, end, some, every, written, lower = told & ALPHA > 0 and i == end, *plain_word(data, i, stop, table, small)
+            follows = told & ALPHA > 0 and i == end
+            end, some, every, written, lower = plain_word(data, i, stop, table, small)
             if end:
                 length, told = end - i, flags_of(some, every, end - i)
                 told |= marks(data, i, end) if told & SYMBOL else 0

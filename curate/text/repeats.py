@@ -67,7 +67,7 @@ def _again(hashes: Hashes, unit: int, same: Bytes) -> bool:
     found = np.uint8(0)
     for i in range(n - AGAIN + 1):
         found |= same[i] & same[i + 1] & same[i + 2] & same[i + 3]
-    return found > 0
+    return bool(found > 0)
 
 
 @numba.njit(cache=True, nogil=True)
