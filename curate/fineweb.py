@@ -12,7 +12,7 @@ from catalog.stage import declares, lines, words
 from curate.c4 import judged
 from curate.c4_lines import Judged, kept_text
 from curate.repetition import Counts, repeated_lines
-from curate.text.joined import JOINED, joined, spoken, unspaced
+from curate.text.joined import JOINED, counted, joined, unspaced
 
 SHORT = 30  # characters
 
@@ -30,7 +30,7 @@ def signals(batch: pl.DataFrame, *, short_line: int = SHORT) -> pl.DataFrame:
     char_dup_ratio    characters of those that stood before, per character of the text without its newlines
     newline_ratio     newlines per word (symbols are words too; letters of scripts without spaces joined as in `gopher`); null without words
     """
-    return _measure(lines(batch), np.diff(spoken(batch).documents), short_line)
+    return _measure(lines(batch), counted(batch), short_line)
 
 
 @declares(reads=("text",), adds=ADDS, version=1, family="fineweb_after_c4", splitter=JOINED)

@@ -53,19 +53,20 @@ def signals(batch: pl.DataFrame, *, stop_words: Sequence[str] = ENGLISH) -> pl.D
     """
     if not 0 < len(stop_words) <= 64:
         raise RecipeError(f"gopher.signals: stop_words holds {len(stop_words)} words; give 1 to 64")
-    split, letters = spoken(batch), words(batch)
+    split, (pieces, there) = words(batch), spoken(batch)
     with np.errstate(divide="ignore", invalid="ignore"):
-        columns = _quality(split, letters, stop_words) | _repetition(split, lines(batch))
+        columns = _quality(split, stop_words) | _repetition(split, lines(batch))
+        if there.any():  # the two tell stop words of single letters
+            again = _quality(pieces, stop_words) | _runs(pieces, columns["n_chars"])
+            columns |= {name: np.where(there, again[name], columns[name]) for name in again if name not in ("stop_words", "stop_word_uses")}
     return pl.DataFrame({name: columns[name] for name in ADDS}, nan_to_null=True)
 
 
-def _quality(split: Words, single: Words, stop_words: Sequence[str]) -> dict[str, Counts | Ratios]:
+def _quality(split: Words, stop_words: Sequence[str]) -> dict[str, Counts | Ratios]:
     stops = np.array([hash_text(word) for word in stop_words], np.uint64)
     lowered = np.array([hash_text(word) for word in {word.lower() for word in stop_words}], np.uint64)
     seen = _count_words(split.documents, split.hashes, split.lowers, split.lengths, split.flags, stops, lowered)
     n_words, chars, letters, distinct, uses = seen.T
-    if single is not split:
-        distinct, uses = _count_words(single.documents, single.hashes, single.lowers, single.lengths, single.flags, stops, lowered).T[3:]
     hashes, ellipses, total, bulleted, trailing = _count_signs(
         split.data, split.texts, split.documents, split.starts, split.ends, split.flags, characters()[0]
     ).T
@@ -99,8 +100,12 @@ def _repetition(split: Words, split_lines: Lines) -> dict[str, Counts | Ratios]:
         "dup_para_frac": np.where(texts, dup_paras / n_paras, np.nan),
         "dup_para_chars": dup_para_chars / n_chars,
     }
+    return columns | _runs(split, n_chars)
+
+
+def _runs(split: Words, n_chars: Counts | Ratios) -> dict[str, Counts | Ratios]:
     top, again = repeated_runs(split)
-    columns |= {f"top_{n}gram": np.where(top[:, k] < 0, np.nan, top[:, k] / n_chars) for k, n in enumerate(TOP)}
+    columns: dict[str, Counts | Ratios] = {f"top_{n}gram": np.where(top[:, k] < 0, np.nan, top[:, k] / n_chars) for k, n in enumerate(TOP)}
     return columns | {f"dup_{n}gram": again[:, k] / n_chars for k, n in enumerate(REPEATED)}
 
 

@@ -80,14 +80,27 @@ def _words(data: Bytes, documents: Offsets, starts: Offsets, ends: Offsets, leng
     """Return, a row a document, the longest word's characters, and how many words are symbols."""
     out = np.zeros((documents.size - 1, 2), np.int64)
     for d in range(documents.size - 1):
+        if documents[d] == documents[d + 1]:
+            continue
+        hashed = False
+        for byte in data[starts[documents[d]] : ends[documents[d + 1] - 1]]:
+            hashed |= byte == 0x23
         for w in range(documents[d], documents[d + 1]):
             out[d, 0] = max(out[d, 0], lengths[w])
-            runs, before = 0, np.uint8(0)
-            for i in range(starts[w], ends[w]):
-                runs += data[i] == 0x23 and before != 0x23
-                before = data[i]
-            out[d, 1] += 2 * runs > lengths[w] or _is_ellipsis(data, starts[w], ends[w])
+            runs = _hashes(data, starts[w], ends[w]) if hashed else 0
+            size = ends[w] - starts[w]
+            out[d, 1] += 2 * runs > lengths[w] or (3 <= size <= 5 and _is_ellipsis(data, starts[w], ends[w]))
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _hashes(data: Bytes, start: int, end: int) -> int:
+    """Return the runs of # in a word."""
+    runs, before = 0, np.uint8(0)
+    for i in range(start, end):
+        runs += data[i] == 0x23 and before != 0x23
+        before = data[i]
+    return runs
 
 
 @numba.njit(cache=True, nogil=True)

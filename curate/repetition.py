@@ -11,13 +11,14 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from catalog.schema import mix64
 from catalog.split import Bytes, Hashes, Offsets, Table, Words, characters, stripped
-from curate.text.again import GOLDEN, SPARE, eight, hash_run, may_repeat, sieve_for
+from curate.text.again import GOLDEN, eight, hash_run, may_repeat, sieve_for
 
 TOP = (2, 3, 4)  # runs of words of which the commonest counts
 REPEATED = (5, 6, 7, 8, 9, 10)  # runs of words of which every repeat counts
 BASE = 0xD6E8FEB86659FD93  # an odd number: the base of the polynomial hash of runs of words
+
+SPARE = 16  # bytes by which a run of words is first told from others
 
 Counts = npt.NDArray[np.int64]
 
@@ -268,9 +269,9 @@ def _paragraphs(data: Bytes, texts: Offsets, table: Table) -> Counts:
 @numba.njit(cache=True, nogil=True)
 def _paragraph(data: Bytes, start: int, stop: int) -> tuple[int, int, np.uint64]:
     """Return where a paragraph ends (at two newlines or at the end of a text that ends in none), its characters and its hash."""
-    h, length, i = np.uint64(0xCBF29CE484222325), 0, start
+    length, i = 0, start
     while i < stop and not (data[i] == 0x0A and data[i + 1] == 0x0A):
-        h = (h ^ np.uint64(data[i])) * np.uint64(0x100000001B3)
-        length += data[i] & 0xC0 != 0x80
         i += 1
-    return i, length, mix64(h)
+    for byte in data[start:i]:
+        length += byte & 0xC0 != 0x80
+    return i, length, hash_run(data, start, i)

@@ -157,6 +157,16 @@ def test_paragraphs_looked_at_are_spread_over_the_text() -> None:
     assert frame["code"].item() == "en"
 
 
+def test_a_paragraph_of_the_head_s_words_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+    judge = language._cld2
+    monkeypatch.setattr(language, "_cld2", lambda text: asked.append(text) or judge(text))  # type: ignore[func-returns-value]
+    backwards = " ".join(reversed(ENGLISH.rstrip(".").split()))
+    found = parts(f"{ENGLISH}\n{backwards}.\n{GERMAN}\n{backwards}!", head=len(ENGLISH) + 1)
+    assert [text.decode().strip() for text in asked] == [ENGLISH, GERMAN]
+    assert list(found) == ["en", "de"]
+
+
 def test_lid_176_alone_is_asked_for_by_name() -> None:
     row = identify(ENGLISH, model="lid.176").row(0, named=True)
     assert row["code"] == "en"

@@ -17,8 +17,6 @@ from catalog.schema import mix64
 from catalog.split import Bytes, Hashes
 
 GOLDEN = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio: spreads hashes over a table
-SPARE = 16
-"""Bytes that must stand behind what `hash_run` reads."""
 
 Counts = npt.NDArray[np.int64]
 
@@ -37,15 +35,23 @@ def eight(typingctx: Any, data: Any, at: Any) -> Any:
 
 @numba.njit(cache=True, nogil=True)
 def hash_run(data: Bytes, start: int, end: int) -> Any:
-    """Return a hash of data[start:end] that is not 0, eight bytes at a time; up to SPARE bytes behind it are read and do not count."""
+    """Return a hash of data[start:end] that is not 0, eight bytes at a time."""
     h, i = np.uint64(end - start), start
     while i + 8 <= end:
         h = mix64(h * np.uint64(GOLDEN) ^ eight(data, i))
         i += 8
     if i < end:
-        left = np.uint64(8 * (8 - (end - i)))
-        h = mix64(h * np.uint64(GOLDEN) ^ (eight(data, i) << left))
+        h = mix64(h * np.uint64(GOLDEN) ^ (_few(data, i, end) if i + 8 > data.size else eight(data, i) << np.uint64(8 * (8 - (end - i)))))
     return max(h, np.uint64(1))
+
+
+@numba.njit(cache=True, nogil=True)
+def _few(data: Bytes, start: int, end: int) -> np.uint64:
+    """Return fewer than eight bytes as `eight` has them, with nothing in front."""
+    out = np.uint64(0)
+    for i in range(start, end):
+        out = out >> np.uint64(8) | np.uint64(data[i]) << np.uint64(56)
+    return out
 
 
 @numba.njit(cache=True, nogil=True)

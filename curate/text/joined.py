@@ -32,10 +32,35 @@ KANA = 0.1  # share of Kana among a text's Han and Kana from which it is Japanes
 LONGEST = 12  # letters of a piece: katakana has no end of its own, and one letter may go on for ever
 
 
-def spoken(batch: pl.DataFrame) -> Words:
-    """Return the words of a batch's `text` with unspaced letters joined, made once for all the stages that see this very batch."""
-    found: Words = once("joined", batch, lambda: joined(words(batch)))
+def spoken(batch: pl.DataFrame) -> tuple[Words, npt.NDArray[np.bool_]]:
+    """Return the joined words of those of a batch's texts that have letters of unspaced scripts, no words of the others; and which texts these are.
+
+    Made once for all the stages that see this very batch. The others' words are those of `words`: most batches are spared the copy.
+    """
+    found: tuple[Words, npt.NDArray[np.bool_]] = once("joined", batch, lambda: _spoken(words(batch)))
     return found
+
+
+def counted(batch: pl.DataFrame) -> Offsets:
+    """Return how many words each text of a batch has, letters of unspaced scripts joined."""
+    pieces, there = spoken(batch)
+    return np.where(there, np.diff(pieces.documents), np.diff(words(batch).documents))
+
+
+def _spoken(split: Words) -> tuple[Words, npt.NDArray[np.bool_]]:
+    there = _which(split.data, split.documents, split.starts, characters()[0])
+    chosen = np.repeat(there, np.diff(split.documents))
+    documents = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.where(there, np.diff(split.documents), 0))])
+    columns = (split.starts, split.ends, split.hashes, split.lowers, split.lengths, split.flags)
+    return joined(Words(split.data, split.texts, documents, *(column[chosen] for column in columns))), there
+
+
+@numba.njit(cache=True, nogil=True)
+def _which(data: Bytes, documents: Offsets, starts: Offsets, table: Table) -> npt.NDArray[np.bool_]:
+    out = np.zeros(documents.size - 1, np.bool_)
+    for d in range(documents.size - 1):
+        out[d] = unspaced(data, starts[documents[d] : documents[d + 1]], table)
+    return out
 
 
 def joined(split: Words) -> Words:

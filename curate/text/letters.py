@@ -70,7 +70,8 @@ def _bits(*names: str) -> int:
 @numba.njit(cache=True, nogil=True)
 def _tally(data: Bytes, texts: Offsets, table: Bits) -> tuple[Counts, Ratios]:
     counts, entropies = np.zeros((texts.size - 1, WIDTH), np.int64), np.zeros(texts.size - 1)
-    uses, kinds = np.zeros(table.size, np.int64), np.empty(table.size, np.int64)
+    room = _highest(data, texts)
+    uses, kinds = np.zeros(room, np.int64), np.empty(room, np.int64)
     for d in range(texts.size - 1):
         at, stop, chars, held = texts[d], texts[d + 1], 0, 0
         while at < stop:
@@ -85,6 +86,15 @@ def _tally(data: Bytes, texts: Offsets, table: Bits) -> tuple[Counts, Ratios]:
             entropies[d] += _add(counts[d], np.int64(table[kinds[k]]), uses[kinds[k]], chars)
             uses[kinds[k]] = 0
     return counts, entropies
+
+
+@numba.njit(cache=True, nogil=True)
+def _highest(data: Bytes, texts: Offsets) -> int:
+    """Return a number above all code points of the texts: to clear 0x110000 counts costs as much as to count a thousand pages."""
+    most = np.uint8(0)
+    for byte in data[texts[0] : texts[-1]]:
+        most = max(most, byte)
+    return 0x80 if most < 0x80 else 0x800 if most < 0xE0 else 0x10000 if most < 0xF0 else 0x110000
 
 
 @numba.njit(cache=True, nogil=True)

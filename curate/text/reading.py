@@ -17,6 +17,8 @@ LONG, MANY = 6, 3
 
 CLOSING = np.array([ord(c) for c in "\"')]}’”»"])
 VOWELS = "aeiouy"
+VOWEL = np.zeros(128, np.bool_)
+VOWEL[[ord(vowel) for vowel in VOWELS]] = True
 
 Counts = npt.NDArray[np.int64]
 Letters = npt.NDArray[np.uint8]
@@ -90,7 +92,13 @@ def _word(data: Bytes, start: int, end: int, table: Table, small: Letters) -> tu
     while at < end:
         code, width = decode(data, at)
         entry = np.int64(table[code])
-        if entry & (ALPHA | DIGIT):
+        if 0x61 <= code <= 0x7A and code != 0x79:            # most characters
+            letters += 1
+            now = VOWEL[code]
+            groups += now and not vowel
+            vowel, ended = now, False
+            first, second, third = code, first, second
+        elif entry & (ALPHA | DIGIT):
             letters += 1
             base = np.int64(small[code]) if code < small.size else np.int64(0)
             now = _is_vowel(base) and not (base == 0x79 and first == 0)  # a y that begins a word is no vowel

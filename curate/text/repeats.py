@@ -8,7 +8,7 @@ from catalog.split import ALPHA, DIGIT, SYMBOL, UPPER, Bytes, Hashes, Offsets, W
 from curate.repetition import longest_of
 
 LONGEST_UNIT = 8
-FEW, AGAIN = 3, 4
+FEW, AGAIN = 3, 4  # AGAIN is written out in `_again`
 """A unit of 1 to 8 words counts as repeated where it stands 3 times or more at once and at least 4 words say again what stood there before: words of prose
 equal any given other one in about 2 cases of 100, so a text of 10,000 words has such a run by chance once in 600."""
 LONE = 9
@@ -38,7 +38,7 @@ def _repeats(
     most = 0
     for d in range(documents.size - 1):
         most = max(most, documents[d + 1] - documents[d])
-    hashes, lone, marked = np.empty(most, np.uint64), np.empty(most, np.bool_), np.empty(most, np.bool_)
+    hashes, lone, marked, same = np.empty(most, np.uint64), np.empty(most, np.bool_), np.empty(most, np.bool_), np.empty(most, np.uint8)
     for d in range(documents.size - 1):
         n = 0
         for w in range(documents[d], documents[d + 1]):
@@ -51,7 +51,7 @@ def _repeats(
                     out[d, 2] = max(out[d, 2], times)
                 n += 1
         for unit in range(1, LONGEST_UNIT + 1):
-            if not _again(hashes[:n], unit):
+            if not _again(hashes[:n], unit, same):
                 continue
             out[d, 2] = max(out[d, 2], _mark(hashes[:n], lone, marked, unit))
         out[d, 1] = marked[:n].sum()
@@ -59,15 +59,15 @@ def _repeats(
 
 
 @numba.njit(cache=True, nogil=True)
-def _again(hashes: Hashes, unit: int) -> bool:
+def _again(hashes: Hashes, unit: int, same: Bytes) -> bool:
     """Say whether AGAIN words in a row equal those that stand so many before: seldom, and told without a branch."""
-    found = 0
-    for i in range(unit, hashes.size - AGAIN + 1):
-        same = 1
-        for k in range(AGAIN):
-            same &= hashes[i + k] == hashes[i + k - unit]
-        found |= same
-    return found > 0
+    n = hashes.size - unit
+    for i in range(n):
+        same[i] = hashes[i] == hashes[i + unit]
+    found = np.uint8(0)
+    for i in range(n - AGAIN + 1):
+        found |= same[i] & same[i + 1] & same[i + 2] & same[i + 3]
+    return bool(found > 0)
 
 
 @numba.njit(cache=True, nogil=True)

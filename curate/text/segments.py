@@ -4,9 +4,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from catalog.schema import mix64
 from catalog.split import Bytes, Hashes, Offsets, Table, characters, stripped
 from curate.repetition import bits_for, place
+from curate.text.again import hash_run
 
 COLUMNS = ("segments", "chars", "repeated", "repeated_chars", "bullets", "ellipses")
 
@@ -65,11 +65,10 @@ def _segment_end(data: Bytes, at: int, stop: int, newlines: int) -> int:
 @numba.njit(cache=True, nogil=True)
 def _told(data: Bytes, start: int, end: int) -> tuple[np.uint64, int]:
     """Return a hash of data[start:end] that is not 0, and its characters."""
-    h, chars = np.uint64(0xCBF29CE484222325), 0
-    for i in range(start, end):
-        h = (h ^ np.uint64(data[i])) * np.uint64(0x100000001B3)
-        chars += data[i] & 0xC0 != 0x80
-    return max(mix64(h), np.uint64(1)), chars
+    chars = 0
+    for byte in data[start:end]:
+        chars += byte & 0xC0 != 0x80
+    return hash_run(data, start, end), chars
 
 
 @numba.njit(cache=True, nogil=True)

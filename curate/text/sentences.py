@@ -12,6 +12,8 @@ QUESTIONABLE = ("questionable", "questionable_2_5")
 LEAST_WORDS = 12  # rule 2
 SHORTEST, LONGEST = 20, 500  # characters, rule 3
 FIFTH = 5  # rule 4: one character of so many
+IS_TECHNICAL = np.zeros(256, np.uint8)
+IS_TECHNICAL[list(b"0123456789{}+/()>")] = 1
 FULL_WIDTH = 0x3000  # a sign from here on ends a sentence without white space behind it
 
 PLAIN = (
@@ -52,6 +54,8 @@ def _rarest(text: bytes) -> int:
 
 
 STRINGS = _tables()
+TRIED = STRINGS[4] < STRINGS[5]
+TRIED[[0x20, 0x2C]] = True  # where something else than these strings may begin
 
 
 def judge_sentences(split: Words) -> Counts:
@@ -90,6 +94,11 @@ def _sentence(data: Bytes, at: int, stop: int, table: Table) -> tuple[int, int]:
     """Return where the signs that end the sentence at a byte begin and where they end; twice the end of the text where there are none."""
     marks, wide = -1, False
     while at < stop:
+        if marks < 0:                                        # most bytes: ASCII that ends nothing
+            while at < stop and data[at] < 0x80 and data[at] != 0x2E and data[at] != 0x21 and data[at] != 0x3F:
+                at += 1
+            if at == stop:
+                break
         code, width = decode(data, at)
         if table[code] & TERMINAL:
             marks, wide = (marks if marks >= 0 else at), code >= FULL_WIDTH
@@ -119,10 +128,9 @@ def _list_case(data: Bytes, starts: Offsets, flags: Bytes, w: int, stop: int, en
 def _measured(data: Bytes, at: int, end: int) -> int:
     """Return LENGTH and TECHNICAL for a sentence."""
     chars = technical = 0
-    for i in range(at, end):
-        byte = data[i]
+    for byte in data[at:end]:
         chars += byte & 0xC0 != 0x80
-        technical += 0x30 <= byte <= 0x39 or byte == 0x7B or byte == 0x7D or byte == 0x2B or byte == 0x2F or byte == 0x28 or byte == 0x29 or byte == 0x3E
+        technical += IS_TECHNICAL[byte]
     return (LENGTH if chars < SHORTEST or chars > LONGEST else 0) | (TECHNICAL if FIFTH * technical > chars else 0)
 
 
@@ -133,16 +141,27 @@ def _cursed(
     """Return CURSED and DOLMA_CURSED for a sentence."""
     told = 0
     for i in range(at, end):
+        if not TRIED[data[i]]:
+            continue
         for s in range(first[data[i]], last[data[i]]):
             begin = i - anchors[s]
             behind = begin + lengths[s]
             if begin >= at and behind <= end and (outcomes[s] > 0 or behind == end) and _same(data, begin, letters[s], lengths[s]):
                 told |= abs(outcomes[s])
-        if data[i] == 0x20 and not told & DOLMA_CURSED and (_runs(data, i, end) or _singles(data, i, end)):
+        if data[i] == 0x20 and not told & DOLMA_CURSED and _spaced(data, i, end) and (_runs(data, i, end) or _singles(data, i, end)):
             told |= CURSED | DOLMA_CURSED
         if data[i] == 0x2C and not told & DOLMA_CURSED and _commas(data, i, end):
             told |= CURSED | DOLMA_CURSED
     return told
+
+
+@numba.njit(cache=True, nogil=True)
+def _spaced(data: Bytes, at: int, end: int) -> bool:
+    """Say whether a space may stand one, three or four characters behind the one behind a byte, as `_runs` and `_singles` want."""
+    if at + 5 >= end:
+        return True
+    beyond = (data[at + 1] | data[at + 2] | data[at + 3] | data[at + 4] | data[at + 5]) & 0x80
+    return bool(beyond or data[at + 2] == 0x20 or data[at + 4] == 0x20 or data[at + 5] == 0x20)
 
 
 @numba.njit(cache=True, nogil=True)
