@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def one_line(error: BaseException) -> str:
     """Return an engine's error as one line: what it says, and the name it suggests."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and "Table with name label does not exist" in lines[0]:
+        return "nobody has labelled a document of this lake yet, so there is no table label: headrace label DATASET"
     hints = [line for line in lines[1:] if line.startswith(("Did you mean", "Candidate bindings", "Candidate functions"))]
     return " ".join([*lines[:1], *hints[:1]]) or type(error).__name__
 

@@ -30,7 +30,8 @@ def score(batch: pl.DataFrame, *, model: ModelName, of: Mapping[str, str], weigh
     for name in weights:
         if name not in of:
             raise RecipeError(f"composite.score: weights: {name!r} is no signal of `of:`{near(name, of)}")
-    told = np.array([float(weights.get(name, 0)) for name in of])
+    numbered = all(isinstance(weight, int | float) for weight in weights.values())
+    told = np.array([float(weights.get(name, 0)) for name in of]) if numbered else np.zeros(1)
     if not np.isfinite(told).all() or not np.abs(told).sum():
         raise RecipeError(f"composite.score: weights: {dict(weights)}; give numbers, at least one of them not 0")
     known = opened(model, load, "composite.score")

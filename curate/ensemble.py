@@ -43,10 +43,14 @@ def _named(of: Mapping[str, str], stage: str) -> Mapping[str, str]:
 
 
 def numbers(batch: pl.DataFrame, column: str) -> Numbers:
-    """Return a column of numbers of another family, such as `quality.score`; nulls are NaN. Raises RecipeError with the nearest name."""
+    """Return a column of numbers of another family, such as `quality.score`; nulls are NaN. Raises RecipeError, with the nearest name for an unknown one."""
     family, _, name = column.partition(".")
-    fields = [field.name for field in batch.schema[family].fields] if isinstance(batch.schema[family], pl.Struct) else []  # type: ignore[attr-defined]
-    if name not in fields:
-        raise RecipeError(f"{column}: the family {family} has no column {name!r}{near(name, fields)}")
+    if not name or not isinstance(batch.schema[family], pl.Struct):
+        raise RecipeError(f"{column}: no column of a family; write it as family.column, such as quality.score")
+    kinds = {field.name: field.dtype for field in batch.schema[family].fields}  # type: ignore[attr-defined]
+    if name not in kinds:
+        raise RecipeError(f"{column}: the family {family} has no column {name!r}{near(name, kinds)}")
+    if not (kinds[name].is_numeric() or kinds[name] == pl.Boolean):
+        raise RecipeError(f"{column} holds {kinds[name]}, no numbers")
     found: Numbers = batch[family].struct.field(name).cast(pl.Float64).fill_null(np.nan).to_numpy()
     return found

@@ -15,6 +15,7 @@ from curate.personal.context import linked
 from curate.personal.hosts import ipv4, ipv6
 from curate.personal.judge import Span, judge_number, judge_word
 from curate.personal.mail import email
+from curate.personal.phones import check_regions
 
 KINDS = ("email", "ip", "phone", "card", "iban", "id", "wallet")
 ADDS = {"spans": pa.list_(SPAN), **{f"{kind}s": pa.int64() for kind in KINDS}}
@@ -45,6 +46,8 @@ def spans(batch: pl.DataFrame, *, regions: Sequence[str] = REGIONS) -> pl.DataFr
 
     regions  countries (ISO 3166) whose own formats of telephone numbers are known by shape
     """
+    if tuple(regions) != REGIONS:
+        check_regions(regions)
     data, texts = text_bytes(batch["text"])
     found = list(_found(data, texts, candidates(data, texts), tuple(regions)))
     rows = np.array([row for row, _, _, _ in found], np.int64)

@@ -1,5 +1,6 @@
 """Do a curate part: signals beside the files, duplicates, verdicts, one commit. What is there already is not computed again."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +57,14 @@ def run(part: Part, work: Work) -> str:
     snapshot = work.lake.commit(draft, take=work.options.take)
     first = judged[0]
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(first.reasons.items(), key=lambda item: -item[1])[:5])
-    return f"{snapshot.name}: kept {first.kept:,} of {first.rows:,} documents" + (f" (dropped: {reasons})" if reasons else "")
+    return f"{snapshot.name}: kept {first.kept:,} of {first.rows:,} documents" + (f" (dropped: {reasons})" if reasons else "") + failures(done.quarantine)
+
+
+def failures(quarantine: Sequence[dict[str, Any]]) -> str:
+    """What the stages could not do: their columns are null there, and a clause that is null keeps a document."""
+    stages = Counter(row["reason"] for row in quarantine)
+    told = ", ".join(f"{stage} on {n:,} documents" for stage, n in stages.most_common())
+    return f'; {told}, which have no such signals (headrace sql "FROM quarantine")' if told else ""
 
 
 def judged_by(files: Sequence[DataFile], policies: Sequence[Policy], folder: str, **hands: Any) -> tuple[tuple[DataFile, ...], list[Judged]]:

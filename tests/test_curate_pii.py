@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.errors import RecipeError
 from curate import pii
 
 
@@ -122,3 +123,9 @@ def test_labelled_sentences_lose_little_and_gain_nothing(data: Callable[[str], P
     assert sum(map(len, gold)) == 140
     assert all(got <= wanted for wanted, got in zip(gold, ours, strict=True))
     assert lost == ["phone"] * 3
+
+
+@pytest.mark.parametrize(("region", "says"), [("us", "'us' is no country as ISO 3166 writes them; did you mean 'US'?"), ("XX", "'XX' is no country")])
+def test_a_country_that_is_none_is_no_fewer_numbers_but_a_mistake(region: str, says: str) -> None:
+    with pytest.raises(RecipeError, match=re.escape(f"pii.spans: regions: {says}")):
+        pii.spans(pl.DataFrame({"text": ["Call 020 7946 0958."]}), regions=["GB", region])

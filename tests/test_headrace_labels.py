@@ -67,6 +67,11 @@ def labels(home: Path) -> list[dict[str, Any]]:
         return lake.rows("SELECT * FROM label ORDER BY labelled, doc_id") if lake.has_table("label") else []
 
 
+def test_before_the_first_label_it_is_said_how_to_give_one(made: Path) -> None:
+    said = headrace("sql", "SELECT count(*) FROM label", "--lake", made / "lake")
+    assert (said.code, said.err) == (2, "headrace: sql: nobody has labelled a document of this lake yet, so there is no table label: headrace label DATASET\n")
+
+
 def brief(home: Path) -> list[tuple[str, str | None]]:
     return [(row["label"], row["reason"]) for row in labels(home)]
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import polars as pl
 import pytest
 from demo_run import headrace
 
+from catalog.errors import RecipeError
 from catalog.lake import Lake
 from curate import composite, ensemble, quality
 from curate.models.quantiles import load as quantiles
+from headrace import curating
 
 pytestmark = pytest.mark.slow
 
@@ -201,3 +204,21 @@ def test_quantiles_rank_by_the_share_below(home: Path) -> None:
     ranks = known.rank("useful", scores.to_numpy())
     true = (scores.rank("average") - .5) / len(scores)
     assert abs(ranks - true.to_numpy()).max() < 4 / len(scores)
+
+
+def test_scores_are_weighed_and_ranked_by_numbers_alone() -> None:
+    page = pl.DataFrame({"text": ["a"], "language": [{"code": "en", "score": .9}]})
+    assert ensemble.numbers(page, "language.score").tolist() == [.9]
+    for column, says in {"language.code": "language.code holds String, no numbers", "language.core": "no column 'core'; did you mean 'score'?",
+                         "text": "text: no column of a family", "language": "language: no column of a family"}.items():  # fmt: skip
+        with pytest.raises(RecipeError, match=re.escape(says)):
+            ensemble.numbers(page, column)
+    with pytest.raises(RecipeError, match="weights: {'n': 'high'}; give numbers"):
+        composite.score(page, model="unread", of={"n": "language.score"}, weights={"n": "high"})  # type: ignore[dict-item]
+
+
+def test_what_stages_could_not_do_is_told_with_what_was_kept() -> None:
+    failed = [{"reason": "touchy failed"}] * 3 + [{"reason": "slow failed"}]
+    told = '; touchy failed on 3 documents, slow failed on 1 documents, which have no such signals (headrace sql "FROM quarantine")'
+    assert curating.failures(failed) == told
+    assert curating.failures([]) == ""

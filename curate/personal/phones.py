@@ -1,9 +1,10 @@
 """Telephone numbers: in the international format anywhere, in a country's own by an unmistakable shape or beside a word that says so."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
+from catalog.errors import RecipeError, near
 from curate.personal.context import DATE
 
 DIGIT = re.compile(r"\d")
@@ -89,6 +90,15 @@ def _plausible(said: str, regions: tuple[str, ...]) -> bool:
     if 2 <= len(groups) <= 6 and max(map(len, groups)) <= 8:
         return not all(YEARS.fullmatch(group) for group in groups)
     return len(groups) == 1 and len(digits) <= 13 and (len(digits) >= 8 or any(_valid(said, region) for region in regions))
+
+
+def check_regions(regions: Sequence[str]) -> None:
+    """Raise RecipeError for what is no country whose telephone numbers are known: none of its numbers would be found, in silence."""
+    import phonenumbers
+
+    for region in regions:
+        if region not in phonenumbers.SUPPORTED_REGIONS:
+            raise RecipeError(f"pii.spans: regions: {region!r} is no country as ISO 3166 writes them{near(region.upper(), phonenumbers.SUPPORTED_REGIONS)}")
 
 
 @lru_cache(1 << 14)
