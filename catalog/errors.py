@@ -55,10 +55,10 @@ class WorkError(HeadraceError):
     """A part failed. What was finished before stays; running again goes on from there."""
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?`, or what there is when nothing is near, for the end of an error line."""
+def near(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """Return `; did you mean 'x'?`, or what there is when nothing is near (from 0, anything, to 1, the same), for the end of an error line."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=cutoff)
     if close:
         return f"; did you mean {close[0]!r}?"
     if not names:

@@ -16,6 +16,7 @@ from datetime import date, datetime
 from typing import Any
 
 from catalog.errors import PolicyError, near
+from catalog.offered import mend
 
 FUNCTIONS = {"lower": (1, 1), "length": (1, 1), "abs": (1, 1), "round": (1, 1), "greatest": (2, 9), "coalesce": (2, 9)}
 COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
@@ -245,7 +246,8 @@ class _Parser:
 
     def call(self, name: str) -> Node:
         if name not in FUNCTIONS:
-            raise self.wrong(f"no function {name!r} that all engines share{near(name, FUNCTIONS)}")
+            pattern = "; patterns take LIKE" if name.startswith("reg") else ""
+            raise self.wrong(f"no function {name!r} that all engines share{near(name, FUNCTIONS, 0.7)}{pattern}")
         args = [self.either()]
         while self.take(","):
             args.append(self.either())
@@ -289,9 +291,9 @@ def _known(path: str, known: Mapping[str, str], where: str) -> str:
     inside = [name.partition(".")[2] for name in known if name.startswith(f"{family}.")]
     if column and inside:
         raise PolicyError(f"{where}{family!r} has no signal {column!r}{near(column, inside)}")
-    tops = {name.partition(".")[0] for name in known}
-    what = "family" if column else "column"
-    raise PolicyError(f"{where}no {what} {family!r}{near(family, tops)}; signals come from the recipe's stages")
+    if not column:
+        raise PolicyError(f"{where}no column {family!r}{near(family, {name.partition('.')[0] for name in known})}; signals come from the recipe's stages")
+    raise PolicyError(f"{where}no family {family!r}{mend(family, {name.partition('.')[0] for name in known if '.' in name})}")
 
 
 def kind_of(arrow: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from catalog.computed import check
 from catalog.errors import RecipeError, near
 from catalog.house import POLICY, policy_files
 from catalog.house import policy_names as own_and_house
@@ -108,9 +109,8 @@ def load(path: str | os.PathLike[str], settings: Sequence[str] = (), lake: str |
         raise RecipeError(f"{path}:1: no part: a recipe needs at least one of {', '.join(SECTIONS)}")
     _once(parts, lines)
     linked = [_link(part, parts, lines) for part in parts]
-    for part in linked:
-        _cells(part, {p.id: p for p in linked}, lines)
     policies = {name: _policy(name, folder, lines, p) for p in linked for name in policy_names(p)}
+    check(linked, policies, lines)
     return replace(recipe, parts=tuple(_ordered(linked, lines)), policies=policies)
 
 
@@ -164,28 +164,6 @@ def _link(part: Part, parts: Sequence[Part], lines: Lines) -> Part:
         made = [p.id for p in parts if p.section == "quality" and name in (p.name, p.id)]
         needs, models = needs + made, models if made else [*models, name]
     return replace(part, needs=tuple(dict.fromkeys(needs)), lake_needs=tuple(lake), lake_models=tuple(dict.fromkeys(models)))
-
-
-def _cells(part: Part, parts: dict[str, Part], lines: Lines) -> None:
-    """Refuse a mixture by a column that no stage of this recipe computes for what is mixed: it would be known when all that is done."""
-    for term in listed(part.given["by"]) if part.section == "mix" else []:
-        where, family = f"{lines.where('mix', part.name, 'by')}by: ", term.partition(".")[0]
-        if "." not in term and term not in ("domain", "dataset"):
-            raise RecipeError(f"{where}{term!r} is neither domain nor dataset nor a column such as ensemble.tier{near(term, ('domain', 'dataset'))}")
-        for made in (parts[need] for need in part.needs if "." in term):
-            mixed = {made.id, made.name, made.dataset} & set(part.given["from"])
-            there = _families(made, parts) if mixed else None
-            if there is not None and family not in there:
-                raise RecipeError(f"{where}{term}: no stage of {made.id} computes {family!r}{near(family, there)}")
-
-
-def _families(part: Part, parts: dict[str, Part]) -> set[str] | None:
-    """The annotation families that a part's documents have; None where the lake alone knows."""
-    above = [_families(parts[need], parts) for need in part.needs if parts[need].section in ("curate", "ingest", "synth")]
-    if part.lake_needs or part.section not in ("curate", "ingest") or None in above:
-        return None
-    own = {stage.family for stage in part.stages} | ({"dup"} if part.bound and part.section == "curate" else set()) | {"verdict"}
-    return own.union(*(one for one in above if one is not None)) if part.section == "curate" else set()
 
 
 def _ordered(parts: Sequence[Part], lines: Lines) -> Iterator[Part]:

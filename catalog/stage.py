@@ -46,7 +46,8 @@ class Declaration:
     """What a function says of itself: the columns it reads, those it adds, its family, its version.
 
     `reads_of` is a knob, a mapping whose values are columns that it reads too, such as `quality.score`. `packages` are those whose lists, tables
-    or models it reads: another version of one may say another thing, so addresses hold their versions.
+    or models it reads: another version of one may say another thing, so addresses hold their versions. `models` are the kinds of those that its
+    knobs may name, as `quality:` fits them (catalog/models.py).
     """
 
     reads: tuple[str, ...]
@@ -56,6 +57,7 @@ class Declaration:
     splitter: str | None
     reads_of: str | None = None
     packages: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,13 @@ def declares(
     splitter: str | None = None,
     reads_of: str | None = None,
     packages: tuple[str, ...] = (),
+    models: tuple[str, ...] = (),
 ) -> Callable[[F], F]:
-    """Attach a Declaration to a stage. `family` defaults to the module's last name; `splitter` when it uses words(); `packages` by a literal."""
+    """Attach a Declaration to a stage. `family` defaults to the module's last name; `splitter` when it uses words(); `packages` and `models` by literals."""
 
     def attach(function: F) -> F:
         name = family or function.__module__.rpartition(".")[2]
-        function.declares = Declaration(reads, adds, version, name, splitter, reads_of, packages)  # type: ignore[attr-defined]
+        function.declares = Declaration(reads, adds, version, name, splitter, reads_of, packages, models)  # type: ignore[attr-defined]
         return function
 
     return attach
@@ -152,6 +155,9 @@ class Target:
     version: int
     family: str
     packages: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    reads_of: str = ""
+    models: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -200,7 +206,8 @@ def _target(module: str, function: str, where: str, name: str) -> Target:
         else:
             knobs[arg.arg] = _default(default, body)
     node = defs[function]
-    return Target(module, function, knobs, types, tuple(required), _version(node, body), _family(node, module), _packages(node, body))
+    packages, reads, of, models = (_listed(node, body, key) for key in ("packages", "reads", "reads_of", "models"))
+    return Target(module, function, knobs, types, tuple(required), _version(node, body), _family(node, module), packages, reads, "".join(of), models)
 
 
 def _family(function: ast.FunctionDef, module: str) -> str:
@@ -210,10 +217,11 @@ def _family(function: ast.FunctionDef, module: str) -> str:
     return str(named[0]) if named else module.rpartition(".")[2]
 
 
-def _packages(function: ast.FunctionDef, body: list[ast.stmt]) -> tuple[str, ...]:
-    """The `packages=` of a decorator."""
+def _listed(function: ast.FunctionDef, body: list[ast.stmt], key: str) -> tuple[str, ...]:
+    """The names under a decorator's keyword, such as `packages=`; none where the source alone does not tell."""
     calls = [d for d in function.decorator_list if isinstance(d, ast.Call)]
-    return next((tuple(_default(k.value, body)) for call in calls for k in call.keywords if k.arg == "packages"), ())
+    found = next((_default(k.value, body) for call in calls for k in call.keywords if k.arg == key), ())
+    return tuple(found) if isinstance(found, tuple | list) else (found,) if isinstance(found, str) and found.isidentifier() and key == "reads_of" else ()
 
 
 @cache

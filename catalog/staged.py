@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import RecipeError
-from catalog.predicates import parse
+from catalog.predicates import columns, parse
 from catalog.stage import Bound, bind, find
 from catalog.written import Lines, listed, word
 
@@ -25,7 +25,8 @@ class Stage:
     """One stage of a curate part: the function, its knobs, the family it writes, where it runs, behind which cuts, and which time it is forced.
 
     `models` and `files` are the knobs that name such; `stands` is what stands for knobs in the address: digests, not paths; `promised` are
-    the same digests by the paths, for the worker who reads what lies there.
+    the same digests by the paths, for the worker who reads what lies there. `at` is its place in the recipe, for errors; `reads` are the columns that it
+    reads and `kinds` those of the models that it can use, as far as its source tells.
     """
 
     name: str
@@ -38,6 +39,9 @@ class Stage:
     stands: tuple[tuple[str, str], ...] = ()
     promised: tuple[tuple[str, str], ...] = ()
     after: tuple[str, ...] = ()
+    at: str = ""
+    reads: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
 def stage(item: Any, i: int, part: str, lines: Lines, folder: Path) -> Stage:
@@ -58,7 +62,11 @@ def stage(item: Any, i: int, part: str, lines: Lines, folder: Path) -> Stage:
     kinds = {knob: kind.partition(" |")[0] for knob, kind in target.types.items()}
     models, files = (tuple(knob for knob, kind in kinds.items() if kind in wanted) for wanted in (("ModelName",), ("File", "Files")))
     bound = bind(target, _placed(knobs, kinds, folder), at)
-    return Stage(str(name), bound, family or target.family, where, models=models, files=files, after=tuple(after))
+    named = bound.knobs.get(target.reads_of)
+    reads = (*target.reads, *(map(str, named.values()) if isinstance(named, dict) else ()), *after, *(columns(parse(where)) if where else ()))
+    return Stage(
+        str(name), bound, family or target.family, where, models=models, files=files, after=tuple(after), at=at, reads=reads, kinds=target.models
+    )  # fmt: skip
 
 
 def _placed(knobs: Given, kinds: Mapping[str, str], folder: Path) -> Given:

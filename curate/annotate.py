@@ -17,8 +17,9 @@ import polars as pl
 import pyarrow as pa
 
 from catalog import spans
+from catalog.computed import lacking
 from catalog.dialects import said
-from catalog.errors import HeadraceError, RecipeError, SetupError, WorkError, near
+from catalog.errors import HeadraceError, RecipeError, SetupError, WorkError
 from catalog.files import Annotation, DataFile, address, footer, known, read, write_annotation
 from catalog.predicates import columns, parse, typed
 from catalog.spark import map_files
@@ -113,7 +114,7 @@ def plan(file: DataFile, stages: Sequence[Stage], folder: str, there: dict[str, 
         families = sorted({name.partition(".")[0] for name in reads} - own)
         for family in families:
             if family not in addresses:
-                raise RecipeError(f"{stage.name} reads {family!r}, which no stage before it writes{near(family, [*addresses, *own])}")
+                raise RecipeError(f"{stage.at}{lacking(stage.name, family, addresses)}")
         asked = {name: given for name, given in (("where", stage.where), ("after", stage.after)) if given}
         knobs = {**stage.bound.knobs, **dict(stage.stands), **asked, **{f"package {name}": version for name, version in stage.bound.packages}}
         inputs = [*(addresses[family] for family in families), *filter(None, [stage.again])]

@@ -15,7 +15,7 @@ from curate.models.quantiles import load
 ADDS = {"score": pa.float64(), "ranks": pa.list_(pa.float64())}
 
 
-@declares(reads=(), adds=ADDS, version=1, reads_of="of")
+@declares(reads=(), adds=ADDS, version=1, reads_of="of", models=("quantiles",))
 def score(batch: pl.DataFrame, *, model: ModelName, of: Mapping[str, str], weights: Mapping[str, float]) -> pl.DataFrame:
     """Return the family `composite`: w1 perplexity + w2 diversity + w3 safety, or of whatever else the recipe weighs.
 

@@ -15,7 +15,7 @@ from curate.models.quantiles import EDGES, load
 ADDS = {"bucket": pa.int64(), "tier": pa.string(), "buckets": pa.list_(pa.int64())}
 
 
-@declares(reads=(), adds=ADDS, version=1, reads_of="of")
+@declares(reads=(), adds=ADDS, version=1, reads_of="of", models=("quantiles",))
 def buckets(batch: pl.DataFrame, *, model: ModelName, of: Mapping[str, str]) -> pl.DataFrame:
     """Return the family `ensemble`: Nemotron-CC's ensemble of classifiers (Su et al. 2024, section 3.2).
 

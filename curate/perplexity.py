@@ -24,7 +24,7 @@ HIGHEST = 1e300  # a word that the model gives no mass, alone in its paragraph: 
 Values = npt.NDArray[np.float64]
 
 
-@declares(reads=("text",), adds=ADDS, version=1, splitter=SPLITTER)
+@declares(reads=("text",), adds=ADDS, version=1, splitter=SPLITTER, models=("language_model",))
 def signals(batch: pl.DataFrame, *, model: ModelName) -> pl.DataFrame:
     """Return the family `perplexity`: what an n-gram language model says of each text, one row a document.
 

@@ -11,7 +11,7 @@ It is checked when it is loaded, and again against the columns and signals that 
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from catalog.errors import PolicyError, near
 from catalog.files import DataFile, known
 from catalog.house import source_of
 from catalog.ids import digest
+from catalog.offered import mend, stages
 from catalog.predicates import Node, columns, parse, typed
 from curate.clauses import DUPLICATE, Clause, Value, worded, written
 from curate.sheets import Sheet, assembled, read, sheets
@@ -41,7 +42,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy as loaded. `digest` is of what it says, not of how it is written; `sources` are its file and those that it extends."""
+    """A policy as loaded. `digest` is of what it says, not of how it is written; `sources` are its file and those that it extends.
+
+    `places` are file and line of what it masks and cuts, for errors.
+    """
 
     name: str
     drop: tuple[Clause, ...] = ()
@@ -50,6 +54,7 @@ class Policy:
     cut: tuple[str, ...] = ()
     params: Mapping[str, Value] = field(default_factory=dict)
     sources: tuple[str, ...] = field(default=(), compare=False)
+    places: Mapping[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     @property
     def body(self) -> dict[str, Any]:
@@ -67,6 +72,10 @@ class Policy:
     def digest(self) -> str:
         return digest(json.dumps([list(self.body["drop"].items()), self.body["keep"], self.body["mask"], self.body["cut"]]))
 
+    def place(self, key: str, spans: str) -> str:
+        """Return file and line of what stands under `mask:` or `cut:`; the policy's name where it was written nowhere."""
+        return self.places.get((key, spans), f"policy {self.name}: ")
+
     @property
     def reads(self) -> tuple[str, ...]:
         """The columns and signals that its predicates and its `keep:` read, as dotted paths."""
@@ -82,15 +91,23 @@ def load(path: str | Path, name: str | None = None, settings: Mapping[str, Any] 
     sheet = read(path)
     drop, params = assembled(sheet, settings or {})
     keep, mask, cut = (_inherited(sheet, key) for key in ("keep", "mask", "cut"))
+    masked = _shaped(mask, "mask", dict, "a mapping of spans to tag, pseudonym or none")
+    cuts = [(worded(v, at), at) for v, at in _placed(cut, "cut", "a list of spans")]
     return Policy(
         name or Path(path).stem,
         drop,
-        tuple(_order(text, keep.where("keep", str(i))) for i, text in enumerate(_shaped(keep, "keep", list, "a list of orders, such as [length(text) DESC]"))),
-        tuple((str(k), worded(v, mask.where("mask", str(k)))) for k, v in _shaped(mask, "mask", dict, "a mapping of spans to tag, pseudonym or none").items()),
-        tuple(worded(v, cut.where("cut", str(i))) for i, v in enumerate(_shaped(cut, "cut", list, "a list of spans"))),
+        tuple(_order(text, at) for text, at in _placed(keep, "keep", "a list of orders, such as [length(text) DESC]")),
+        tuple((str(k), worded(v, mask.where("mask", str(k)))) for k, v in masked.items()),
+        tuple(v for v, _ in cuts),
         params,
         tuple(dict.fromkeys(source_of(one.path) for one in sheets(sheet))),
+        {**{("mask", str(k)): mask.where("mask", str(k)) for k in masked}, **{("cut", v): at for v, at in cuts}},
     )
+
+
+def _placed(sheet: Sheet, key: str, what: str) -> list[tuple[Any, str]]:
+    """The items of a list of a sheet, with the place of each."""
+    return [(item, sheet.where(key, str(i))) for i, item in enumerate(_shaped(sheet, key, list, what))]
 
 
 def from_body(name: str, body: Mapping[str, Any]) -> Policy:
@@ -132,18 +149,24 @@ def check(policy: Policy, names: Mapping[str, str]) -> Policy:
     """Return the policy with every name found among `names` (dotted path -> Arrow type) and every kind known."""
     drop = tuple(replace(clause, node=_boolean(clause, names)) for clause in policy.drop)
     keep = tuple(replace(order, node=_sortable(order, names)) for order in policy.keep)
+    lists = {name for name, kind in names.items() if re.match(r"(large_)?list<\w+: struct<kind: \w+, start: ", kind)}
     for key, spans in (("mask", [name for name, _ in policy.mask]), ("cut", policy.cut)):
         for span in spans:
             path = span if "." in span else f"{span}.spans"
-            lists = {name for name, kind in names.items() if kind.startswith(("list<", "large_list<")) and "start" in kind}
             if path not in lists:
-                raise PolicyError(f"policy {policy.name}: {key}: no spans {span!r}{near(path, lists)}")
+                raise PolicyError(f"{policy.place(key, span)}{key}: no spans {span!r}{_offered(path, names, lists)}")
     from catalog.spans import MASKS  # as in `judged`: its kernels are not for loading a policy
 
     for name, how in policy.mask:
         if how not in MASKS:
-            raise PolicyError(f"policy {policy.name}: mask: {name}: {how!r}; a mask is {', '.join(MASKS[:-1])} or {MASKS[-1]}")
+            raise PolicyError(f"{policy.place('mask', name)}mask: {name}: {how!r}; a mask is {', '.join(MASKS[:-1])} or {MASKS[-1]}")
     return replace(policy, drop=drop, keep=keep)
+
+
+def _offered(path: str, names: Mapping[str, str], lists: Collection[str]) -> str:
+    """What to do about spans that are not there: of a family that is not there the stage, else the spans that are."""
+    family = path.partition(".")[0]
+    return near(path, lists, 0.7) if family in names or family not in stages() else mend(family, ())
 
 
 def _boolean(clause: Clause, names: Mapping[str, str]) -> Node:

@@ -14,7 +14,7 @@ from curate.models.stored import load
 ADDS = {"score": pa.float64(), "margin": pa.float64()}
 
 
-@declares(reads=("text",), adds=ADDS, version=1, splitter=SPLITTER)
+@declares(reads=("text",), adds=ADDS, version=1, splitter=SPLITTER, models=("classifier", "scorer", "importance"))
 def score(batch: pl.DataFrame, *, model: ModelName) -> pl.DataFrame:
     """Return the family `quality`: what one model says of each text. Apply several as several stages, each with a `family:` of its own.
 

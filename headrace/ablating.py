@@ -5,6 +5,7 @@ compares what came of it. What is done stays done: killed, it goes on; asked for
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from catalog.errors import InputError, RecipeError, near
+from catalog.errors import InputError, RecipeError, UserError, near
 from catalog.files import Snapshot
 from catalog.ids import digest
 from catalog.lake import Lake
@@ -75,7 +76,10 @@ def ablate(path: str, asked: Asked, as_json: bool, lock_timeout: float) -> None:
     key = result_key(keys, design)
     if todo:
         refuse_full_disk(recipe, todo)
-        run_job(new_job(str(lake.root), recipe.name, str(file)), recipe, options, todo, keys, tell)
+        try:
+            run_job(new_job(str(lake.root), recipe.name, str(file)), recipe, options, todo, keys, tell)
+        except UserError as error:
+            raise UserError(as_options(str(error))) from None
     elif finished(lake, key):
         found.append(found_of(recipe, lake, keys, design))
     else:
@@ -84,6 +88,11 @@ def ablate(path: str, asked: Asked, as_json: bool, lock_timeout: float) -> None:
         job.end("done")
     draw(found[0], design.folder)
     show(found[0], as_json)
+
+
+def as_options(line: str) -> str:
+    """Return an error line about the recipe that an ablation writes in the words of its command line: `set budget: 170k` is `give --budget 170k`."""
+    return re.sub(r"\bset (budget|max_epochs): ", lambda found: f"give --{found[1].replace('_', '-')} ", line)
 
 
 def result_key(keys: dict[str, str], design: Design) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from catalog.errors import InputError, RecipeError, near
 from catalog.lake import Lake
+from catalog.models import STORED, unfit
 from catalog.parts import Part
 from catalog.recipe import Recipe
 from catalog.staged import Stage
@@ -50,7 +51,28 @@ def model_key(lake: Lake, name: str, recipe: Recipe, part: Part) -> str:
 def standing(recipe: Recipe, lake: Lake, part: Part) -> list[str]:
     """Return what tells the models that no part makes, and the files, that a part's stages name from others of these names: their content."""
     where = f"{recipe.path}:{part.line}: {part.id}: "
+    _refuse_kinds(part, lake)
     return [*(model_key(lake, name, recipe, part) for name in part.lake_models), *(told for stage in part.stages for told in _files_key(stage, where))]
+
+
+def _refuse_kinds(part: Part, lake: Lake) -> None:
+    """Refuse models that no part makes and a stage cannot use: the stage itself would, when all before it is done."""
+    named = [(stage, knob, name) for stage in part.stages for knob in stage.models if (name := str(stage.bound.knobs[knob])) in part.lake_models]
+    known = scorers(lake) if named else {}
+    for stage, knob, name in named:
+        kind = _kind_at(name) if "/" in name else known.get(name, {}).get("kind")
+        if kind and (why := unfit(str(kind), stage.kinds)):
+            raise RecipeError(f"{stage.at}{stage.name}: {knob}: {name} {why}")
+
+
+def _kind_at(path: str) -> str | None:
+    """The kind of the model at a path, a file being ARPA; None where it cannot be told, which `digest_of` says."""
+    if not Path(path).is_dir():
+        return "language_model" if Path(path).is_file() else None
+    try:
+        return STORED.get(json.loads((Path(path) / "model.json").read_text(encoding="utf-8"))["kind"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _files_key(stage: Stage, where: str) -> list[str]:

@@ -14,11 +14,12 @@ import yaml
 from demo_run import Said, headrace
 from river_making import PATIENCE, Run, kill, prose, run
 
-from catalog.errors import UserError
+from catalog.errors import InputError, UserError
 from catalog.lake import Lake
 from catalog.recipe import load
-from headrace.ablating import Asked, designed, slugs
+from headrace.ablating import Asked, as_options, designed, slugs
 from headrace.ablating import ablate as begin
+from mixer.mixture import Phase, Supply, check_supply
 
 HOSTS, GOOD, BAD = 40, 360, 240
 RECIPE = """name: variants
@@ -138,9 +139,15 @@ def test_a_mistake_on_the_command_line_is_one_line(lake: Path) -> None:
     assert said.err == "headrace: the lake has no dataset 'corpsu'; did you mean 'corpus'?\n"
 
 
+def test_what_would_mend_a_shortage_is_said_in_options() -> None:
+    with pytest.raises(InputError) as short:
+        check_supply([Supply("web", 10, 1000, 10)], [Phase(100, (1.0,))], 100, 2, "mix.a: ")
+    assert "max_epochs is 2: give --max-epochs 10, or" in as_options(str(short.value)) and "; give --budget 2.00k, or bring" in as_options(str(short.value))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "says"), [
-    (("--budget", "5M", "--context", "64", "--vocab", "512"), "set budget:"),
+    (("--budget", "5M", "--context", "64", "--vocab", "512"), "give --budget "),
     (("--weights", "books=1", "--context", "64", "--vocab", "512"), "no source 'books'"),
     (("--held-out", "few", "--hold-out", "50%", "--context", "64", "--vocab", "512"), "no document of the domains mixed is kept by few"),
 ])

@@ -129,7 +129,7 @@ COMMANDS = {
     "a format that is none": (["sql", "SELECT 1", "--format", "xml"], "--format xml: no such format; there is csv, json, table"),
     "a table from a missing file": (["sql", "SELECT 1", "--with", "t=none.csv"], "--with t=none.csv: there is no such file"),
     "out to an unknown kind": (["sql", "SELECT 1 AS x", "--out", "x.xls"], "--out x.xls: cannot write .xls; name a .parquet or .csv file"),
-    "a policy with a regular expression": (["policy", "try", "regex.yaml", "--on", "corpus"], "regex.yaml:2: odd: \"regexp_matches(text, 'x')\": no function 'regexp_matches' that all engines share; did you mean 'greatest'?"),
+    "a policy with a regular expression": (["policy", "try", "regex.yaml", "--on", "corpus"], "regex.yaml:2: odd: \"regexp_matches(text, 'x')\": no function 'regexp_matches' that all engines share; there is abs, coalesce, greatest, length, lower, round; patterns take LIKE"),
     "a policy with an unknown signal": (["policy", "try", "signal.yaml", "--on", "corpus"], "signal.yaml:2: odd: 'gopher' has no signal 'n_wrods'; did you mean 'n_words'?"),
     "no such policy": (["policy", "apply", "strict", "--on", "corpus"], "strict: no such policy file; there is addresses, books, broad, broad-datatrove, c4, code-starcoder, copies, datatrove, dclm, demo, english, fineweb ..."),
     "unknown kind to init": (["init", "curat"], "init: no kind 'curat'; did you mean 'curate'?"),

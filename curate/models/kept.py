@@ -22,6 +22,7 @@ import numpy.typing as npt
 from catalog.errors import InputError, RecipeError
 from catalog.files import temporary
 from catalog.ids import digest
+from catalog.models import STORED, unfit
 
 FORMAT = 2
 JSON = "model.json"
@@ -43,6 +44,10 @@ class Kept:
     told: dict[str, Any]
     arrays: dict[str, Array]
     digest: str
+
+
+class OtherKind(InputError):
+    """A sound model, of another kind than is wanted: to fit it again would not help."""
 
 
 def keep(folder: str | Path, told: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
@@ -84,7 +89,7 @@ def kept(folder: str | Path, kinds: Collection[str], wanted: str | None = None) 
     if wanted not in (None, name):
         raise InputError(f"it is another model ({name}) than the one that this run was planned with ({wanted})")
     if told["kind"] not in kinds:
-        raise InputError(f"its kind is {told['kind']!r}, not {' or '.join(kinds)}")
+        raise OtherKind(unfit(STORED.get(str(told["kind"]), str(told["kind"])), [STORED.get(kind, kind) for kind in kinds]))
     return Kept(told, {file: _array(Path(folder), file, about) for file, about in told["files"].items()}, name)
 
 
@@ -93,6 +98,8 @@ def reading(folder: str | Path) -> Iterator[None]:
     """Say in one line what is wrong with the model in a folder, whatever it is. Raises InputError."""
     try:
         yield
+    except OtherKind as error:
+        raise InputError(f"{folder}: the model {error}") from None
     except (InputError, RecipeError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError) as error:
         ours = isinstance(error, InputError | RecipeError)
         what = str(error).partition("\n")[0] if ours else f"{type(error).__name__}: {error}".partition("\n")[0]

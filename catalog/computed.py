@@ -1,0 +1,98 @@
+"""What stages, policies and mixtures read of what stages write: refused when the recipe is loaded where nothing computes it, or no such model is of use.
+
+Otherwise it would be known when all that comes before is done. What the lake alone knows is looked at when a part runs.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from catalog.errors import RecipeError, near
+from catalog.models import unfit
+from catalog.offered import COPIES, mend
+from catalog.parts import Part, policy_names
+from catalog.stage import load
+from catalog.staged import TAKEN
+from catalog.written import Lines, listed
+
+COLUMNS = frozenset(TAKEN) - {COPIES}
+"""What a row has by itself, whatever was computed of it."""
+
+
+def check(parts: Sequence[Part], policies: Mapping[str, str], lines: Lines) -> None:
+    """Raise RecipeError or PolicyError for the first part that reads what is not computed, or names a model of another kind."""
+    by_id = {part.id: part for part in parts}
+    for part in parts:
+        if part.section == "curate":
+            _models(part, by_id)
+            _stages(part, by_id)
+            _policies(part, by_id, policies, lines)
+        if part.section == "mix":
+            _cells(part, by_id, lines)
+
+
+def lacking(stage: str, family: str, there: Iterable[str]) -> str:
+    """Return what is wrong with a stage that reads a family that nothing before it writes."""
+    return f"{stage} reads {family!r}, which no stage before it writes{mend(family, there)}"
+
+
+def _models(part: Part, parts: Mapping[str, Part]) -> None:
+    """Refuse models that another part of the recipe fits and a stage cannot use."""
+    for stage in part.stages:
+        for knob in stage.models:
+            name = str(stage.bound.knobs[knob])
+            for made in (p for p in parts.values() if p.section == "quality" and name in (p.name, p.id)):
+                if why := unfit(made.given["kind"], stage.kinds):
+                    raise RecipeError(f"{stage.at}{stage.name}: {knob}: {name} {why}")
+
+
+def _stages(part: Part, parts: Mapping[str, Part]) -> None:
+    """Refuse a stage that reads what no stage before it writes."""
+    there = _above(part, parts)
+    if there is None:
+        return
+    for stage in part.stages:
+        for path in stage.reads:
+            family = path.partition(".")[0]
+            if family not in COLUMNS and family not in there:
+                raise RecipeError(f"{stage.at}{lacking(stage.name, family, there)}")
+        there = {*there, stage.family}
+
+
+def _policies(part: Part, parts: Mapping[str, Part], policies: Mapping[str, str], lines: Lines) -> None:
+    """Refuse a policy that is wrong, and one that reads what the part does not have."""
+    for name in policy_names(part):
+        policy, there = load("curate.policy:load")(policies[name]), _families(part, parts)
+        read = (*policy.reads, *(f"{spans.partition('.')[0]}.spans" for spans in (*dict(policy.mask), *policy.cut)))
+        families = list(dict.fromkeys(path.partition(".")[0] for path in read if "." in path))
+        missing = [one for one in families if there is not None and one not in there and one not in COLUMNS and not one.startswith("verdict")]
+        if missing:
+            where, named = lines.where("curate", part.name, "policy"), ", ".join(map(repr, missing))
+            how = mend(missing[0], there or (), missing[1:])
+            raise RecipeError(f"{where}policy {policy.name} reads {named}, which nothing in {part.id} computes{how}")
+
+
+def _cells(part: Part, parts: Mapping[str, Part], lines: Lines) -> None:
+    """Refuse a mixture by a column that no stage of this recipe computes for what is mixed."""
+    for term in listed(part.given["by"]):
+        where, family = f"{lines.where('mix', part.name, 'by')}by: ", term.partition(".")[0]
+        if "." not in term and term not in ("domain", "dataset"):
+            raise RecipeError(f"{where}{term!r} is neither domain nor dataset nor a column such as ensemble.tier{near(term, ('domain', 'dataset'))}")
+        for made in (parts[need] for need in part.needs if "." in term):
+            mixed = {made.id, made.name, made.dataset} & set(part.given["from"])
+            there = _families(made, parts) if mixed else None
+            if there is not None and family not in there:
+                raise RecipeError(f"{where}{term}: no stage of {made.id} computes {family!r}{mend(family, there)}")
+
+
+def _families(part: Part, parts: Mapping[str, Part]) -> set[str] | None:
+    """The annotation families that a part's documents have; None where the lake alone knows."""
+    above = _above(part, parts)
+    if above is None or part.section not in ("curate", "ingest"):
+        return None
+    own = {stage.family for stage in part.stages} | ({COPIES} if part.bound and part.section == "curate" else set()) | {"verdict"}
+    return above | own if part.section == "curate" else set()
+
+
+def _above(part: Part, parts: Mapping[str, Part]) -> set[str] | None:
+    """The families that the documents have which a part reads."""
+    above = [_families(parts[need], parts) for need in part.needs if parts[need].section in ("curate", "ingest", "synth")]
+    return None if part.lake_needs or None in above else set[str]().union(*(one for one in above if one is not None))
