@@ -11,6 +11,7 @@ from catalog.errors import InputError, RecipeError, near
 from catalog.lake import Lake
 from catalog.parts import Part
 from catalog.recipe import Recipe
+from catalog.stage import MODELS
 from catalog.staged import Stage
 from curate.listed.files import located
 from curate.listed.promised import digest_of_file
@@ -42,7 +43,7 @@ def model_key(lake: Lake, name: str, recipe: Recipe, part: Part) -> str:
     known = scorers(lake)
     if name not in known:
         made = [p.name for p in recipe.parts if p.section == "quality"]
-        how = f"add it under `quality:`, or `headrace train-quality {name}`; `make quality` fits some to begin with (docs/signals.md)"
+        how = f"add it under `quality:`, or `headrace train-quality {name}`; {MODELS}"
         raise RecipeError(f"{recipe.path}:{part.line}: {part.id}: there is no model {name!r}{near(name, [*made, *known])}: {how}")
     return str(known[name]["digest"])
 
