@@ -161,6 +161,8 @@ def _quality(name: str, body: Given, lines: Lines, folder: Path) -> Part:
         hint = f"; {wrong!r} is none of them{near(str(wrong), FITTED.values())}" if not kinds and wrong else ""
         raise RecipeError(f"{where}quality.{name} needs one of {ways}{hint}")
     target = find("curate", f"fit.{kinds[0]}", where)
+    if lacking := [key for key in selects(kinds[0]) if key not in body]:
+        raise RecipeError(f"{where}quality.{name}: {FITTED[kinds[0]]}: needs {lacking[0]}: beside it, a SELECT too")
     bound = bind(target, body, where, given=FIT_GIVEN)
     queries = {key: body[key] for key in target.required if key in body}
     for key, query in queries.items():
@@ -176,6 +178,11 @@ def _quality(name: str, body: Given, lines: Lines, folder: Path) -> Part:
 
 FIT_GIVEN = ("ask", "folder", "seed")
 """What the runner itself passes to a fit."""
+
+
+def selects(kind: str) -> tuple[str, ...]:
+    """Return the SELECTs that a kind of fit needs, such as positive and negative."""
+    return tuple(key for key in find("curate", f"fit.{kind}").required if key not in FIT_GIVEN)
 
 
 def _synth(name: str, body: Given, lines: Lines, folder: Path) -> Part:

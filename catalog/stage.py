@@ -36,6 +36,8 @@ ROOMS = ("headrace", "catalog", "ingest", "curate", "synth", "mixer", "trainer")
 F = TypeVar("F", bound=Callable[..., Any])
 ModelName: TypeAlias = str
 """A knob of this type names a model: a part of `quality:`, a model of the lake, or a path. The function is given its path."""
+MODELS = "`make quality` fits some to begin with (docs/signals.md)"
+"""What an error says to whom no model is at hand."""
 File: TypeAlias = str
 Files: TypeAlias = Mapping[str, str]
 """A knob of this type names a file, or files by name: `PATH`, which a recipe writes from its own folder on, or `PACKAGE:PATH` inside an installed package."""
@@ -334,7 +336,9 @@ def bind(target: Target, knobs: dict[str, Any], where: str, *, given: tuple[str,
             raise RecipeError(f"{where}{name}: {value!r} is not a finite number")
     missing = [name for name in target.required if name not in knobs and name not in given]
     if missing:
-        raise RecipeError(f"{where}{target.path} needs {', '.join(missing)}")
+        named = f": the name of a part of `quality:`, or of one that `headrace train-quality NAME` made; {MODELS}"
+        how = named if target.types[missing[0]] == "ModelName" else ""
+        raise RecipeError(f"{where}{target.path} needs {', '.join(missing)}{how}")
     return Bound(target.path, {**target.knobs, **knobs}, target.version, tuple((name, installed(name)) for name in target.packages))
 
 

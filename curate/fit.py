@@ -68,6 +68,8 @@ def scorer(
             _needs(rows, "scores", "text", "score")
             known = rows.filter(pl.col("score").is_not_null() & pl.col("text").is_not_null())
             held.append(known["score"].cast(pl.Float64))
+            if wild := int((~held[-1].is_finite()).sum()):
+                raise InputError(f"scores: score: not finite in {wild:,} of {rows.height:,} rows (infinite or NaN); leave them out by WHERE isfinite(score)")
             yield known["text"]
 
     rows = read(texts(), features)

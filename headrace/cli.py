@@ -96,14 +96,23 @@ def ls(lake: LakeOption = None, json_: JsonOption = False) -> None:
 def show(
     dataset: Annotated[str, typer.Argument(help="A dataset, such as corpus or corpus@v3.")],
     dropped: Annotated[str | None, typer.Option(metavar="REASON", help="Show documents dropped for this reason; `any` for all.")] = None,
-    n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 5,
+    n: Annotated[int | None, typer.Option("-n", min=1, help="How many; else 5, and with --out all.")] = None,
     json_: JsonOption = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Export all of them to a .jsonl or .parquet file instead.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Take the place of a file that is there.")] = False,
     lake: LakeOption = None,
 ) -> None:
-    """Show documents of a dataset, masked and cut as its policy says: kept ones, or those dropped for a reason."""
-    from headrace.look import show_documents
+    """Show or export documents of a dataset, masked and cut as its policy says: kept ones, or those dropped for a reason."""
+    from headrace.look import export_documents, show_documents
 
-    show_documents(lake_path(lake), dataset, dropped, n, json_)
+    if out is not None and json_:
+        raise InputError("show: --json prints; with --out the file's name says what it holds: .jsonl or .parquet")
+    if out is None and overwrite:
+        raise InputError("show: --overwrite is for --out FILE")
+    if out is None:
+        show_documents(lake_path(lake), dataset, dropped, n or 5, json_)
+    else:
+        export_documents(lake_path(lake), dataset, out, dropped, n, overwrite)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from catalog.errors import HeadraceError, InputError, LakeError, QueryError
 from catalog.files import publish, temporary, write_json
 from catalog.ids import derive
 from catalog.lake import Lake
-from catalog.parts import NAME, Part
+from catalog.parts import FITTED, NAME, Part, selects
 from catalog.progress import Meter
 from catalog.stage import load
 from headrace.child import Work
@@ -154,12 +154,24 @@ def _line(part: Part, about: Row) -> str:
     return ", ".join(f"{side} of {count:,} rows" for side, count in documents.items())
 
 
+def _enough(body: Row) -> None:
+    """Raise InputError, with the options' names, where the SELECTs given are not those of one kind of fit."""
+    ways = [selects(kind) for kind in FITTED]
+    if set(body) in map(set, ways):
+        return
+    lacking = [f"--{key}" for way in ways if body and set(body) < set(way) for key in way if key not in body]
+    if lacking:
+        raise InputError(f"train-quality: --{next(iter(body))} needs {lacking[0]} SELECT beside it (headrace train-quality --help says more)")
+    raise InputError(f"train-quality: give one of {'; '.join(' and '.join(f'--{key}' for key in way) for way in ways)}, each with a SELECT")
+
+
 def train_quality(lake_path: str, name: str, body: Row, settings: Sequence[str], seed: int, force: bool, take: bool, lock_timeout: float) -> None:
     """Fit one model from the command line: a recipe of one part, kept in the lake, so that all that holds of recipes holds of it."""
     from headrace.river import Options, flow
 
     if not re.fullmatch(NAME, name) or len(name) > LONGEST:
         raise InputError(f"train-quality: {name[:LONGEST]!r} is not a model's name; use lower-case letters, digits and _, at most {LONGEST}")
+    _enough(body)
     lake = Lake.open(lake_path)                              # there must be one: the SELECTs ask it
     folder = lake.root / RECIPES
     folder.mkdir(parents=True, exist_ok=True)

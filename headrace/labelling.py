@@ -4,10 +4,13 @@ The documents are those of the fixed sample, in an order that depends on the see
 set come first. A set holds one label a document and labeller: who labels it again has thought better of it.
 """
 
+import csv
+import os
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,9 +188,12 @@ def read_labels(path: Path, labels: Sequence[str]) -> tuple[pl.DataFrame, list[s
     """
     try:
         frame = _read(path)
-        texts = frame.select(pl.col(name).cast(pl.String).str.strip_chars() for name in COLUMNS if name in frame.columns)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path}: cannot be read: {str(error).strip().splitlines()[0]}") from None
+        raise InputError(f"{path}: {_broken(path, error)}; nothing was saved") from None
+    nested = [name for name in COLUMNS if name in frame.columns and frame.schema[name].is_nested()]
+    if nested:
+        raise InputError(f"{path}: {nested[0]} holds lists or objects, not text; nothing was saved")
+    texts = frame.select(pl.col(name).cast(pl.String).str.strip_chars() for name in COLUMNS if name in frame.columns)
     unused = [name for name in frame.columns if name not in COLUMNS]
     for name in COLUMNS[:2]:
         if name not in frame.columns:
@@ -221,6 +227,24 @@ def _read(path: Path) -> pl.DataFrame:
     if path.suffix == ".jsonl":
         return pl.read_ndjson(path, infer_schema_length=None)
     return pl.read_csv(path, infer_schema=False, separator="\t" if path.suffix == ".tsv" else ",", glob=False)
+
+
+def _broken(path: Path, error: Exception) -> str:
+    """Say what is wrong with a file of labels that its reader refused."""
+    if isinstance(error, OSError) and error.errno:
+        return f"cannot be read ({os.strerror(error.errno)})"
+    if not path.read_bytes().strip():
+        return "it is empty; give the columns doc_id, label and, if you like, reason"
+    if path.suffix == ".parquet":
+        return "it is no Parquet file"
+    if path.suffix == ".jsonl":
+        return "it is no JSON lines: on each line one object, such as {\"doc_id\": \"...\", \"label\": \"keep\"}"
+    long = None
+    with path.open(encoding="utf-8", errors="replace", newline="") as file, suppress(csv.Error):
+        rows = csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ",")
+        width = len(next(rows, []))
+        long = next((f"row {i} has {len(row)} columns, the first line {width}" for i, row in enumerate(rows, 1) if len(row) > width), None)
+    return f"it is no {path.suffix[1:].upper()}: {long or 'a quote is opened and not closed, or text follows one'}"
 
 
 def unknown(snapshot: Snapshot, ids: pl.Series) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from catalog.errors import QueryError, near
+from catalog.files import Snapshot
 from catalog.lake import Lake, rebuild
 from headrace.done import models, rows, scorers
 from headrace.masked import documents
@@ -57,10 +58,8 @@ def show_documents(path: str, dataset: str, dropped: str | None, n: int, as_json
     with Lake.open(path) as lake:
         snapshot = lake.snapshot(dataset)
         found = documents(lake, dataset, dropped="" if dropped == "any" else dropped, n=n)
-        if not found and dropped is not None:
-            known = [r["reason"] for r in lake.rows("SELECT DISTINCT reason FROM funnel WHERE dataset = ? AND reason IS NOT NULL", [snapshot.dataset])]
-            if dropped != "any" and dropped not in known:
-                raise QueryError(f"{dataset}: nothing was dropped for {dropped!r}{near(dropped, known)}")
+        if not found:
+            _known(lake, snapshot, dataset, dropped)
     if as_json:
         typer.echo(as_text(found, indent=1))
         return
@@ -68,6 +67,26 @@ def show_documents(path: str, dataset: str, dropped: str | None, n: int, as_json
         typer.echo(f"{snapshot.name}: nothing to show")
     for row in found:
         typer.echo(printable(_document(row)))
+
+
+def _known(lake: Lake, snapshot: Snapshot, dataset: str, dropped: str | None) -> None:
+    """Raise QueryError for a reason for which nothing was dropped."""
+    known = [r["reason"] for r in lake.rows("SELECT DISTINCT reason FROM funnel WHERE dataset = ? AND reason IS NOT NULL", [snapshot.dataset])]
+    if dropped not in (None, "any", *known):
+        raise QueryError(f"{dataset}: nothing was dropped for {dropped!r}{near(str(dropped), known)}")
+
+
+def export_documents(path: str, dataset: str, out: Path, dropped: str | None, n: int | None, overwrite: bool) -> None:
+    """Write all documents that are kept, or that were dropped for a reason, to a file, and print how many."""
+    from headrace.exporting import export
+
+    with Lake.open(path) as lake:
+        snapshot = lake.snapshot(dataset)
+        count = export(snapshot, out, "" if dropped == "any" else dropped, n, overwrite)
+        if not count:
+            _known(lake, snapshot, dataset, dropped)
+    fate = "dropped" if dropped is not None else "kept"
+    typer.echo(f"{count:,} rows of {snapshot.name} in {out} ({fate})" if count else f"{snapshot.name}: no rows {fate}; {out} was not written")
 
 
 def _document(row: dict[str, Any]) -> str:

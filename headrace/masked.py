@@ -42,14 +42,20 @@ def batches(snapshot: Snapshot, where: str | None) -> Iterator[pl.DataFrame]:
     """
     from catalog import spans
 
-    changes = _changes(snapshot)
-    if changes and snapshot.shape != "document":
-        raise InputError(f"{snapshot.name}: the policy's mask: and cut: are of a document's text and do not reach its messages; use a policy without them")
+    changes = reaching(snapshot)
     beside = spans.families(changes)
     for file in snapshot.files:
         for batch in scan(replace(snapshot, files=(file,)), [name for name, _ in file.columns], beside, where=where):
             if batch.height:
                 yield (batch.with_columns(spans.apply(batch, changes)) if changes else batch).drop(beside)
+
+
+def reaching(snapshot: Snapshot) -> dict[str, Any]:
+    """What the first policy masks and cuts. Raises InputError for chats and pairs, which it does not reach."""
+    changes = _changes(snapshot)
+    if changes and snapshot.shape != "document":
+        raise InputError(f"{snapshot.name}: the policy's mask: and cut: are of a document's text and do not reach its messages; use a policy without them")
+    return changes
 
 
 def _changes(snapshot: Snapshot) -> dict[str, Any]:

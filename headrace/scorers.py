@@ -12,6 +12,7 @@ from catalog.lake import Lake
 from catalog.models import STORED, unfit
 from catalog.parts import Part
 from catalog.recipe import Recipe
+from catalog.stage import MODELS
 from catalog.staged import Stage
 from curate.listed.files import located
 from curate.listed.promised import digest_of_file
@@ -43,7 +44,7 @@ def model_key(lake: Lake, name: str, recipe: Recipe, part: Part) -> str:
     known = scorers(lake)
     if name not in known:
         made = [p.name for p in recipe.parts if p.section == "quality"]
-        how = f"add it under `quality:`, or `headrace train-quality {name}`; `make quality` fits some to begin with (docs/signals.md)"
+        how = f"add it under `quality:`, or `headrace train-quality {name}`; {MODELS}"
         raise RecipeError(f"{recipe.path}:{part.line}: {part.id}: there is no model {name!r}{near(name, [*made, *known])}: {how}")
     return str(known[name]["digest"])
 

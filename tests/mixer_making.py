@@ -19,6 +19,7 @@ FAMILIES: dict[str, dict[str, pa.DataType]] = {
     "pii": {"spans": pa.list_(SPAN)},
     "dup": {"cluster": pa.string(), "size": pa.int64()},
     "ensemble": {"bucket": pa.int64(), "tier": pa.string(), "score": pa.float64()},
+    "c4": {"cuts": pa.list_(SPAN)},
 }
 TIERS = ("high", "medium", "low", None)
 PHASES: list[dict[str, Any]] = [
@@ -53,8 +54,8 @@ def row(i: int, domain: str, host: str | None, uri: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def snapshot(root: Path, rows: list[dict[str, Any]], *, per: int = 300, annotated: bool = True, name: str = "corpus") -> Snapshot:
-    """Write documents as a lake holds them: data files, and three families beside them."""
+def snapshot(root: Path, rows: list[dict[str, Any]], *, per: int = 300, annotated: bool = True, name: str = "corpus", cut: tuple[str, ...] = ()) -> Snapshot:
+    """Write documents as a lake holds them: data files, and the families beside them; the policy masks addresses and cuts as told."""
     files = []
     for start in range(0, len(rows), per):
         part, data = rows[start : start + per], f"data/{name}/run/{start}.parquet"
@@ -67,7 +68,7 @@ def snapshot(root: Path, rows: list[dict[str, Any]], *, per: int = 300, annotate
             write_annotation(root / place, family, table, stat.ids, stat.rows, types)
             about.append(Annotation(family, place, f"{family}-{start}", "stage", stat.rows, ()))
         files.append(DataFile(f"{name}-{start}", data, stat.rows, stat.bytes, stat.ids, str(root), tuple(about)))
-    policies = ({"name": "demo", "mask": {"pii": "tag"}, "cut": []},) if annotated else ()
+    policies = ({"name": "demo", "mask": {"pii": "tag"}, "cut": list(cut)},) if annotated else ()
     return Snapshot(name, 1, "key", None, "document", "test", tuple(files), policies, datetime(2026, 1, 1), len(rows), len(rows), 0, (), str(root))
 
 
@@ -78,6 +79,7 @@ def annotation(family: str, one: dict[str, Any]) -> dict[str, Any]:
         "pii": {"spans": [{"kind": "email", "start": at, "end": at + len(SECRET)}]},
         "dup": {"cluster": one["cluster"], "size": 1},
         "ensemble": {"bucket": tier(one) and len(tier(one) or ""), "tier": tier(one), "score": 0.5},
+        "c4": {"cuts": [{"kind": "number", "start": 0, "end": one["text"].find(" ") + 1}]},
     }[family]
 
 

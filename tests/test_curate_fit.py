@@ -102,6 +102,18 @@ def test_what_is_no_finite_number_is_refused(value: float) -> None:
         Quantiles.of([pl.DataFrame({"x": [1.0, value]})])
 
 
+@pytest.mark.parametrize(("scores", "line"), [
+    ([None] * SOME, "^0 documents with words, 0 of the rarest label"),
+    ([float("inf")] + [1.0] * (SOME - 1), "^scores: score: not finite in 1 of 60 rows"),
+    ([float("nan")] * SOME, "^scores: score: not finite in 60 of 60 rows"),
+])  # fmt: skip
+@pytest.mark.filterwarnings("error")
+def test_scores_that_nobody_can_learn_are_one_line(scores: list[float | None], line: str, tmp_path: Path) -> None:
+    rows = {"scores": pl.DataFrame({"text": texts("web", SOME), "score": pl.Series(scores, dtype=pl.Float64)})}
+    with pytest.raises(InputError, match=line):
+        fit.scorer(answers(rows, 0, SOME), str(tmp_path / "model"), seed=3, scores="SELECT", buckets=512)
+
+
 def test_scores_that_are_grades_say_how_far_they_agree(first: dict[str, fit.About]) -> None:
     value, low, high = first["scorer"]["metrics"]["weighted_kappa"]
     assert -1 <= low <= value <= high <= 1

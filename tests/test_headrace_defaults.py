@@ -15,6 +15,14 @@ from catalog.lake import Lake
 from curate import perplexity, quality
 from curate.models.measures import auc
 
+IDENTITIES = (
+    "african", "american", "asian", "bisexual", "black", "blind", "buddhist", "canadian", "catholic", "chinese", "christian", "deaf", "european",
+    "female", "gay", "heterosexual", "hispanic", "homosexual", "indian", "japanese", "jewish", "latina", "latino", "latinx", "lesbian", "lgbt",
+    "lgbtq", "male", "mexican", "muslim", "nonbinary", "old", "older", "paralyzed", "protestant", "queer", "sikh", "straight", "taoist", "teenage",
+    "trans", "transgender", "white", "young", "younger",
+)  # fmt: skip
+"""The terms of Dixon et al. 2018, whose templates say something harmless of each."""
+
 pytestmark = pytest.mark.slow
 
 
@@ -51,3 +59,22 @@ def test_hateful_tweets_are_told_from_others(models: dict[str, str], data: Calla
     tweets, toxic = labelled(data("safety/davidson_hate_a.jsonl.gz"), "tweet", lambda row: str(row["class"]) != "2")
     found = quality.score(tweets, model=models["toxic"])["margin"].fill_null(-99).to_numpy()
     assert auc(toxic, found).value > .85
+
+
+def test_whom_the_toxic_model_accuses_wrongly_is_bounded_by_identity(models: dict[str, str], data: Callable[[str], Path]) -> None:
+    """Shares of harmless texts called toxic at .8, as benchmarks/toxicity.py takes them, and beside each bound what was measured."""
+
+    def accused(texts: pl.DataFrame, harmless: np.ndarray) -> pl.DataFrame:
+        some = texts.filter(harmless)
+        return some.with_columns(quality.score(some.select("text"), model=models["toxic"])["score"].fill_null(0) >= .8)
+
+    cases, harmless = labelled(data("safety/hatecheck_a.jsonl.gz"), "test_case", lambda row: row["label_gold"] == "non-hateful")
+    groups, _ = labelled(data("safety/hatecheck_a.jsonl.gz"), "target_ident", lambda _: True)
+    found = accused(cases.with_columns(group=groups["text"]), harmless)
+    rates = {str(group): held["score"].to_numpy().mean() for (group,), held in found.filter(pl.col("group") != "").group_by("group")}
+    assert len(rates) == 7 and found["score"].to_numpy().mean() < .21                         # .155
+    assert max(rates.values()) < .26, rates                                                   # women .188
+    found = accused(*labelled(data("safety/bias_madlibs_a.jsonl.gz"), "Text", lambda row: row["Label"] == "NOT_BAD"))
+    rates = {term: held["score"].to_numpy().mean() for term in IDENTITIES if len(held := found.filter(pl.col("text").str.contains(rf"(?i)\b{term}\b"))) >= 50}
+    assert len(rates) >= 35 and found["score"].to_numpy().mean() < .03, len(rates)            # .016
+    assert max(rates.values()) < .43, rates                                                   # white .333

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -15,9 +16,10 @@ from demo_run import headrace
 from rich.cells import cell_len
 from typist import Typist
 
+from catalog.errors import InputError
 from catalog.lake import Lake, rebuild
 from catalog.process import user
-from headrace.labelling import Asked, choose
+from headrace.labelling import Asked, choose, read_labels
 
 pytestmark = pytest.mark.slow                                # a process a sitting
 
@@ -335,14 +337,28 @@ def test_a_wrong_file_saves_nothing(home: Path) -> None:
         "doc_id,label\n{one},keep\n{two},\n": "row 2 has no doc_id or no label",
         "doc_id,label\n{one},keep\n{one},drop\n": "{one} has two labels that differ",
         "doc_id,label\n": "it holds no labels",
-        "doc_id,label\n{one},keep,x,y\n": "cannot be read",
-        "": "cannot be read",
+        "doc_id,label\n{one},keep,x,y\n": "w.csv: it is no CSV: row 1 has 4 columns, the first line 2; nothing was saved",
+        'doc_id,label\n{one},keep\n"{two},drop\n': "w.csv: it is no CSV: a quote is opened and not closed, or text follows one; nothing was saved",
+        "": "w.csv: it is empty; give the columns doc_id, label and, if you like, reason; nothing was saved",
     }
     for text, line in wrong.items():
         (home / "w.csv").write_text(text.replace("{one}", one).replace("{two}", two), encoding="utf-8")
         said = headrace("label", "corpus", "--from", "w.csv", cwd=home)
         assert said.code == 2 and line.replace("{one}", one) in said.err and said.err.count("\n") == 1, (text, said.err)
     assert labels(home) == [] and not list((home / "lake" / "runs").glob("label-*"))
+
+
+@pytest.mark.parametrize(("name", "content", "line"), [
+    ("x.jsonl", "", "it is empty; give the columns doc_id, label"),
+    ("x.jsonl", '{"doc_id":', "it is no JSON lines: on each line one object"),
+    ("x.jsonl", '{"doc_id": ["x"], "label": "keep"}', "doc_id holds lists or objects, not text"),
+    ("x.parquet", "PAR", "it is no Parquet file"),
+    ("x.tsv", 'doc_id\tlabel\na\tkeep\tb\n', "it is no TSV: row 1 has 3 columns, the first line 2"),
+])  # fmt: skip
+def test_what_no_reader_takes_is_told_in_our_words(tmp_path: Path, name: str, content: str, line: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=re.escape(f"{tmp_path / name}: {line}") + ".*nothing was saved$"):
+        read_labels(tmp_path / name, ("keep", "drop"))
 
 
 def test_a_wrong_command_says_what_is_wrong(home: Path) -> None:

@@ -8,14 +8,18 @@ import sys
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 import pytest
 from demo_run import Said, headrace
 
+from catalog import spans
 from catalog.errors import InputError, QueryError
 from catalog.lake import Lake
+from headrace import exporting
 from headrace.answers import named_apart, print_rows
+from headrace.look import export_documents
 from headrace.masked import batches
 
 pytestmark = pytest.mark.slow                                # a process a question
@@ -61,6 +65,46 @@ def test_documents_are_shown_as_the_policy_masks_and_cuts_them(home: Path, argum
     assert said.out.count("<EMAIL>") == (4 if "--dropped" in arguments else 8)
     assert "river.org " not in said.out and "@river.org" not in said.out and "Home page" not in said.out
     assert "The miller opens the sluice" in said.out or "--dropped" in arguments
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.parquet"])
+@pytest.mark.parametrize("dropped", [None, "short", "any"])
+def test_all_documents_are_exported_as_the_policy_masks_and_cuts_them(
+    home: Path, tmp_path: Path, name: str, dropped: str | None, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    out = tmp_path / name
+    monkeypatch.setattr(exporting, "SLICE_ROWS", 5)                                       # several slices of a file
+    export_documents(str(home / "lake"), "corpus", out, dropped, None, False)
+    rows = (pl.read_parquet(out) if name == "x.parquet" else pl.read_ndjson(out)).to_dicts()
+    with Lake.open(home / "lake") as lake:
+        facts = {row["doc_id"]: row for row in lake.query("SELECT doc_id, uri, reason, kept FROM audit.corpus ORDER BY uri").to_pylist()}
+    assert {row["doc_id"] for row in rows} == {key for key, fact in facts.items() if fact["kept"] == (dropped is None)}
+    assert len(rows) == (8 if dropped is None else 4)
+    assert {row["text"] for row in rows} == {LONG.format("<EMAIL>") if dropped is None else "Write to <EMAIL> now."}
+    assert all(row["uri"] == facts[row["doc_id"]]["uri"] and row["domain"] == "web" for row in rows)
+    assert [row.get("reason") for row in rows] == ([None] * 8 if dropped is None else ["short"] * 4) and ("reason" in rows[0]) == (dropped is not None)
+    assert "pii" not in rows[0] and "c4" not in rows[0] and list(tmp_path.iterdir()) == [out]
+
+
+def test_an_export_is_whole_or_not_at_all_and_takes_no_files_place(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "x.jsonl"
+    said = headrace("show", "corpus", "--out", out, "-n", "3", cwd=home)
+    assert said.code == 0 and said.out == f"3 rows of corpus@v1 in {out} (kept)\n" and len(out.read_text().splitlines()) == 3, said
+    out.write_text("mine", encoding="utf-8")
+    told(headrace("show", "corpus", "--out", out, cwd=home), f"--out {out}: it exists; name another, or add --overwrite")
+    export_documents(str(home / "lake"), "corpus", out, None, None, True)
+    whole = out.read_text(encoding="utf-8")
+    assert len(whole.splitlines()) == 8
+
+    def dies(batch: pl.DataFrame, changes: object) -> pl.Series:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(spans, "apply", dies)
+    with pytest.raises(KeyboardInterrupt):
+        export_documents(str(home / "lake"), "corpus", out, None, None, True)
+    with pytest.raises(QueryError, match="nothing was dropped for 'shrot'; did you mean 'short'"):
+        export_documents(str(home / "lake"), "corpus", tmp_path / "y.jsonl", "shrot", None, False)
+    assert out.read_text(encoding="utf-8") == whole and list(tmp_path.iterdir()) == [out]
 
 
 def test_the_report_shows_no_address_that_the_policy_masks(home: Path) -> None:
@@ -136,6 +180,9 @@ def told(said: Said, line: str) -> None:
 @pytest.mark.parametrize(("arguments", "line"), [
     (("sql", "SELECT 1", "--out", "/proc/x.parquet"), "--out /proc/x.parquet: cannot be written (No such file or directory)"),
     (("sql", "SELECT 1", "--out", "/proc/x.csv"), "--out /proc/x.csv: cannot be written"),
+    (("show", "corpus", "--out", "/proc/x.jsonl"), "--out /proc/x.jsonl: cannot be written (No such file or directory)"),
+    (("show", "corpus", "--out", "x.csv"), "--out x.csv: cannot write .csv; there is .jsonl, .parquet; name a .jsonl or .parquet file"),
+    (("show", "corpus", "--out", "none/x.jsonl"), "--out none/x.jsonl: there is no folder none"),
     (("ship", "--out", "/proc/x"), "--out /proc/x: /proc/x cannot be written (No such file or directory)"),
     (("init", "curate", "--out", "/proc/x.yaml"), "--out /proc/x.yaml: /proc/policies cannot be written"),
     (("init", "curate", "--out", "none/x.yaml"), "--out none/x.yaml: there is no folder none; make it first"),

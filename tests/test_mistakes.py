@@ -138,6 +138,12 @@ COMMANDS = {
         "train-quality: '../spam' is not a model's name; use lower-case letters, digits and _, at most 100"),
     "a model of what has no versions": (["train-quality", "spam", "--texts", "SELECT text FROM corpus"],
         "train-quality: texts: it reads corpus, which has no versions to pin: name datasets as data.NAME, audit., sample. or stats., or label; write data.corpus"),
+    "positives alone": (["train-quality", "spam", "--positive", "SELECT text FROM data.corpus"],
+        "train-quality: --positive needs --negative SELECT beside it (headrace train-quality --help says more)"),
+    "negatives alone": (["train-quality", "spam", "--negative", "SELECT text FROM data.corpus"],
+        "train-quality: --negative needs --positive SELECT beside it (headrace train-quality --help says more)"),
+    "two kinds of model at once": (["train-quality", "spam", "--scores", "SELECT 1", "--raw", "SELECT 1"],
+        "train-quality: give one of --positive and --negative; --scores; --target and --raw; --texts; --values, each with a SELECT"),
     "nothing to adopt": (["adopt", "curate.corpus", "--recipe", "other.yaml"], "curate.corpus has made nothing in HOME/otherlake yet; run it"),
 }
 

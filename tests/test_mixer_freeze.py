@@ -54,6 +54,14 @@ def test_shards_hold_what_the_policy_keeps_with_spans_applied(lake: tuple[Path, 
     assert not any("who@" in token for token in tokenizer.coder.get_vocab())
 
 
+def test_what_the_policy_cuts_is_not_tokenised(lake: tuple[Path, dict[str, Snapshot]], frozen: Any, tmp_path: Path) -> None:
+    tokenizer, some = load(lake[0] / "runs/base/tokenizer"), documents()[:12]
+    (shard,) = shards.build(snapshot(tmp_path, some, cut=("c4.cuts",)), tokenizer)
+    found = [tokenizer.decode(shard.tokens[start : end - 1]) for start, end in zip(shard.index, shard.index[1:], strict=False)]
+    assert found == [one["text"].partition(" ")[2].replace(SECRET, "<EMAIL>") for one in some if one["kept"]]
+    assert shard.about["spans"] == {"mask": {"pii": "tag"}, "cut": ["c4.cuts"]}
+
+
 def test_nothing_is_tokenised_twice(lake: tuple[Path, dict[str, Snapshot]], frozen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     times = {path: path.stat().st_mtime_ns for path in lake[0].glob("shards/*/*")}
     monkeypatch.setattr(mix, "_train", None)

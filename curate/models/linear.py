@@ -70,13 +70,13 @@ def train(
     """
     _check(rows, labels, kind, strengths, folds)
     labels = labels + 0.0                                    # -0. is 0., and is not sorted from it
-    order = np.lexsort((labels, rows.keys))
-    middle = float(labels[order].mean()) if kind == "score" else 0.0
-    targets = labels - middle if kind == "score" else np.where(labels == 1, 1.0, -1.0)
     some = np.diff(rows.offsets) > 0
     fold = np.where(some, mixed(rows.keys, np.uint64(derive(seed, "folds"))) % np.uint64(folds), folds).astype(np.int64)
     turns = range(folds) if some.sum() <= SMALL else range(1)
     _check_labels(labels[some], labels[fold < len(turns)], kind)
+    order = np.lexsort((labels, rows.keys))
+    middle = float(labels[order].mean()) if kind == "score" else 0.0
+    targets = labels - middle if kind == "score" else np.where(labels == 1, 1.0, -1.0)
     seen = order[fold[order] < len(turns)]
     fits, held = _held(rows, labels, targets, features.buckets, kind, sorted(strengths), balance, fold, turns, seen, seed)
     if len(turns) > 1:
