@@ -165,11 +165,26 @@ def _generated(
     out = np.zeros(texts.size - 1, np.bool_)
     for d in range(texts.size - 1):
         end, stop, lines = texts[d], min(texts[d + 1], texts[d] + GENERATED_BYTES), 0
+        if not _may_be_generated(data[end:stop]):            # nearly all texts
+            continue
         while end < stop and lines < GENERATED_LINES:
             lines += data[end] == 0x0A
             end += 1
         out[d] = find(data, texts[d], end, signs, lengths, kinds, anchors, begun) != 0
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _may_be_generated(text: Bytes) -> bool:
+    """Say whether a text has `generat`, `not edi` or `not mod`, of which each of GENERATED has one, in any case: a loop without a branch."""
+    found = False
+    for i in range(text.size - 6):
+        a, b, c, d, e, f, g = text[i], text[i + 1], text[i + 2], text[i + 3], text[i + 4], text[i + 5], text[i + 6]
+        generat = (a ^ 0x67 | b ^ 0x65 | c ^ 0x6E | d ^ 0x65 | e ^ 0x72 | f ^ 0x61 | g ^ 0x74) & 0xDF
+        negated = (a ^ 0x6E | b ^ 0x6F | c ^ 0x74 | d ^ 0x20) & 0xDF
+        edi, mod = (e ^ 0x65 | f ^ 0x64 | g ^ 0x69) & 0xDF, (e ^ 0x6D | f ^ 0x6F | g ^ 0x64) & 0xDF
+        found |= (generat == 0) | (negated | edi == 0) | (negated | mod == 0)
+    return found
 
 
 @declares(reads=READS, adds=PARSED, version=1, family="code_parse", packages=PACKAGES)
