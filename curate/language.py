@@ -24,8 +24,8 @@ from catalog.schema import mix64, text_bytes
 from catalog.split import ALPHA, UPPER, Bytes, Offsets, Table, characters, decode
 from catalog.stage import declares
 from curate import kindred
-from curate.text.eights import HIGHEST, is_plain, letters_of, many
 from curate.text.again import eight
+from curate.text.eights import HIGHEST, is_plain, letters_of, many
 
 PART = pa.struct([("code", pa.string()), ("share", pa.float64())])
 ADDS = {"code": pa.string(), "score": pa.float64(), "script": pa.string(), "share": pa.float64(), "languages": pa.list_(PART)}

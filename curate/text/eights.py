@@ -26,3 +26,15 @@ def letters_of(part: Any) -> Any:
 def many(found: Any) -> Any:
     """Return how many of eight bytes have their highest bit set; the others' bits do not matter."""
     return np.int64(((found & HIGHEST) >> np.uint64(7)) * ONES >> np.uint64(56))
+
+
+@numba.njit(cache=True, nogil=True)
+def has_zero(part: Any) -> Any:
+    """Say whether one of eight bytes is 0."""
+    return (part - ONES) & ~part & HIGHEST != 0
+
+
+@numba.njit(cache=True, nogil=True)
+def unlike(part: Any, capital: int) -> Any:
+    """Return eight bytes of which those are 0 that are a letter, given as the capital, in any case."""
+    return (part ^ (ONES * np.uint64(capital))) & (ONES * np.uint64(0xDF))
