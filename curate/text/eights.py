@@ -38,3 +38,15 @@ def has_zero(part: Any) -> Any:
 def unlike(part: Any, capital: int) -> Any:
     """Return eight bytes of which those are 0 that are a letter, given as the capital, in any case."""
     return (part ^ (ONES * np.uint64(capital))) & (ONES * np.uint64(0xDF))
+
+
+@numba.njit(cache=True, nogil=True)
+def zeros_of(part: Any) -> Any:
+    """Return which of eight bytes, all of them ASCII, are 0."""
+    return ~(part + (HIGHEST - ONES)) & HIGHEST
+
+
+@numba.njit(cache=True, nogil=True)
+def bits_of(found: Any) -> Any:
+    """Return the highest bits of eight bytes, of which the others are 0, in one byte: the lowest is the first byte's."""
+    return (found >> np.uint64(7)) * np.uint64(0x0102040810204080) >> np.uint64(56)
