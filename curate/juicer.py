@@ -15,6 +15,7 @@ from catalog.split import SPLITTER, SYMBOL, Bytes, Hashes, Offsets, decode, line
 from catalog.stage import declares, words
 from curate.repetition import BASE, Counts, bits_for, longest_of, place
 from curate.text.again import eight, may_repeat, sieve_for
+from curate.text.eights import plain_end
 from curate.text.letters import PLACE, letters
 
 ENGLISH = ("the", "be", "to", "of", "and", "that", "have", "with")  # a literal, for recipes read defaults from the source
@@ -72,9 +73,10 @@ def _lines(data: Bytes, texts: Offsets) -> Counts:
     for d in range(texts.size - 1):
         at, stop = texts[d], texts[d + 1]
         while at < stop:
-            end, after = line_end(data, at, stop)
-            length = 0
-            for i in range(at, end):
+            plain = plain_end(data, at, stop)
+            end, after = line_end(data, plain, stop)
+            length = plain - at
+            for i in range(plain, end):
                 length += data[i] & 0xC0 != 0x80
             out[d, 0] += 1
             out[d, 1] = max(out[d, 1], length)

@@ -5,6 +5,9 @@ from typing import Any
 import numba
 import numpy as np
 
+from catalog.split import Bytes
+from curate.text.again import eight
+
 HIGHEST = np.uint64(0x8080808080808080)
 ONES = np.uint64(0x0101010101010101)
 
@@ -50,3 +53,17 @@ def zeros_of(part: Any) -> Any:
 def bits_of(found: Any) -> Any:
     """Return the highest bits of eight bytes, of which the others are 0, in one byte: the lowest is the first byte's."""
     return (found >> np.uint64(7)) * np.uint64(0x0102040810204080) >> np.uint64(56)
+
+
+@numba.njit(cache=True, nogil=True)
+def digits_of(part: Any) -> Any:
+    """Return which of eight bytes, all of them ASCII, are digits."""
+    return (part + ONES * np.uint64(0x80 - 0x30)) & ~(part + ONES * np.uint64(0x80 - 0x3A)) & HIGHEST
+
+
+@numba.njit(cache=True, nogil=True)
+def plain_end(data: Bytes, at: Any, stop: int) -> Any:
+    """Return a place in data[at:stop] before which all is plain, so that no line ends there; behind it, something else comes within eight bytes."""
+    while at + 8 <= stop and is_plain(eight(data, at)):
+        at += 8
+    return at
