@@ -1,6 +1,7 @@
 """data-juicer's ratios (Chen et al. 2024; its filters' defaults as of 2025), where no other family has them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numba
 import numpy as np
@@ -13,7 +14,8 @@ from catalog.schema import hash_text
 from catalog.split import SPLITTER, SYMBOL, Bytes, Hashes, Offsets, decode, line_end
 from catalog.stage import declares, words
 from curate.repetition import BASE, Counts, bits_for, longest_of, place
-from curate.text.again import may_repeat, sieve_for
+from curate.text.again import eight, may_repeat, sieve_for
+from curate.text.eights import plain_end
 from curate.text.letters import PLACE, letters
 
 ENGLISH = ("the", "be", "to", "of", "and", "that", "have", "with")  # a literal, for recipes read defaults from the source
@@ -71,9 +73,10 @@ def _lines(data: Bytes, texts: Offsets) -> Counts:
     for d in range(texts.size - 1):
         at, stop = texts[d], texts[d + 1]
         while at < stop:
-            end, after = line_end(data, at, stop)
-            length = 0
-            for i in range(at, end):
+            plain = plain_end(data, at, stop)
+            end, after = line_end(data, plain, stop)
+            length = plain - at
+            for i in range(plain, end):
                 length += data[i] & 0xC0 != 0x80
             out[d, 0] += 1
             out[d, 1] = max(out[d, 1], length)
@@ -87,51 +90,83 @@ def _of_characters(data: Bytes, texts: Offsets, chars: Counts) -> npt.NDArray[np
     codes, keys = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
     slots, uses = np.empty(1 << bits_for(longest), np.uint64), np.empty(1 << bits_for(longest), np.int64)
     sieve, places = np.empty(sieve_for(longest), np.uint8), np.empty(longest + 1, np.int64)
-    whole = np.uint64(1)
-    for _ in range(RUN):
-        whole *= np.uint64(BASE)
+    times = np.zeros(longest + 1, np.int64)
     for d in range(texts.size - 1):
-        at, h, runs = texts[d], np.uint64(0), chars[d] - RUN + 1
-        for c in range(chars[d]):
-            code, width = decode(data, at)
-            codes[c] = (np.uint64(code) + np.uint64(1)) * np.uint64(ADDED)
-            h = h * np.uint64(BASE) + codes[c]
-            if c >= RUN:
-                h -= codes[c - RUN] * whole
-            if c >= RUN - 1:
-                keys[c - RUN + 1] = max(h, np.uint64(1))
-            at += width
+        at, runs = texts[d], chars[d] - RUN + 1
+        if chars[d] == texts[d + 1] - at:
+            for c in range(runs):                            # ASCII: ten bytes
+                h = eight(data, at + c) * np.uint64(ADDED) + (eight(data, at + c + 2) >> np.uint64(48)) * np.uint64(BASE)
+                keys[c] = max(h ^ h >> np.uint64(32), np.uint64(1))
+        else:
+            _roll(data, at, chars[d], codes, keys)
         if runs > 0:
-            out[d] = _commonest(keys[:runs], sieve, places, slots, uses) / runs
+            out[d] = _commonest(keys[:runs], sieve, places, slots, uses, times) / runs
     return out
 
 
 @numba.njit(cache=True, nogil=True)
-def _commonest(keys: Hashes, sieve: Bytes, places: Counts, slots: Hashes, uses: Counts) -> int:
-    """Return the occurrences of the commonest of the runs that repeat, of as many as the root of how many different ones there are."""
-    different, again = _tally(keys, sieve, places, slots, uses)
-    most = min(int(np.sqrt(different)), again.size)
-    ranked = np.sort(again)
-    total: int = ranked[again.size - most :].sum()
-    return total
+def _roll(data: Bytes, at: Any, chars: int, codes: Hashes, keys: Hashes) -> None:
+    """Fill `keys` with those of the runs of characters that begin at a byte."""
+    h, whole = np.uint64(0), np.uint64(1)
+    for _ in range(RUN):
+        whole *= np.uint64(BASE)
+    for c in range(chars):
+        code, width = decode(data, at)
+        codes[c] = (np.uint64(code) + np.uint64(1)) * np.uint64(ADDED)
+        h = h * np.uint64(BASE) + codes[c]
+        if c >= RUN:
+            h -= codes[c - RUN] * whole
+        if c >= RUN - 1:
+            keys[c - RUN + 1] = max(h, np.uint64(1))
+        at += width
 
 
 @numba.njit(cache=True, nogil=True)
-def _tally(keys: Hashes, sieve: Bytes, places: Counts, slots: Hashes, uses: Counts) -> tuple[int, Counts]:
-    """Return how many different keys there are, and the occurrences of each that occurs more than once."""
+def _commonest(keys: Hashes, sieve: Bytes, places: Counts, slots: Hashes, uses: Counts, times: Counts) -> int:
+    """Return the occurrences of the commonest of the runs that repeat, of as many as the root of how many different ones there are.
+
+    `times` must be 0, and is left so: how many keys occur so many times."""
     held = may_repeat(keys, sieve, places)
     bits = bits_for(held)
     table, used, shift = slots[: 1 << bits], uses[: 1 << bits], np.uint64(64 - bits)
     table[:] = 0
     used[:] = 0
-    different = keys.size - held
+    different, most = keys.size - held, 1
     for k in range(held):
         key = keys[places[k]]
         slot = place(table, key, shift)
         different += table[slot] == 0
         table[slot] = key
+        count = used[slot] + 1
+        used[slot] = count
+        times[count - 1] -= 1
+        times[count] += 1
+        most = max(most, count)
+    left, total = int(np.sqrt(different)), 0
+    for count in range(most, 1, -1):
+        taken = min(left, times[count])
+        left -= taken
+        total += taken * count
+    times[: most + 1] = 0
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _again(keys: Hashes, sieve: Bytes, places: Counts, slots: Hashes, uses: Counts) -> int:
+    """Return the occurrences of all keys that occur more than once."""
+    held = may_repeat(keys, sieve, places)
+    bits = bits_for(held)
+    table, used, shift = slots[: 1 << bits], uses[: 1 << bits], np.uint64(64 - bits)
+    table[:] = 0
+    used[:] = 0
+    found = 0
+    for k in range(held):
+        key = keys[places[k]]
+        slot = place(table, key, shift)
+        table[slot] = key
         used[slot] += 1
-    return different, used[used > 1]
+        found += 1 + (used[slot] == 2) if used[slot] > 1 else 0
+    return found
 
 
 @numba.njit(cache=True, nogil=True)
@@ -147,5 +182,5 @@ def _of_words(documents: Offsets, lowers: Hashes) -> npt.NDArray[np.float64]:
                 h = h * np.uint64(BASE) + lowers[first + w + k]
             keys[w] = max(h, np.uint64(1))
         if runs > 0:
-            out[d] = _tally(keys[:runs], sieve, places, slots, uses)[1].sum() / runs
+            out[d] = _again(keys[:runs], sieve, places, slots, uses) / runs
     return out

@@ -24,6 +24,8 @@ from catalog.schema import mix64, text_bytes
 from catalog.split import ALPHA, UPPER, Bytes, Offsets, Table, characters, decode
 from catalog.stage import declares
 from curate import kindred
+from curate.text.again import eight
+from curate.text.eights import HIGHEST, is_plain, letters_of, many
 
 PART = pa.struct([("code", pa.string()), ("share", pa.float64())])
 ADDS = {"code": pa.string(), "score": pa.float64(), "script": pa.string(), "share": pa.float64(), "languages": pa.list_(PART)}
@@ -293,15 +295,23 @@ def _walk(data: Bytes, offsets: Offsets, head: int, table: Table, scripts: Bytes
 
     The paragraphs of text d are those from of[d] to of[d + 1]: where each starts and ends in the bytes, and how many letters it has.
     """
-    clean, many = data.copy(), offsets.size - 1
-    heads, letters, capitals, main = np.zeros(many, np.int64), np.zeros(many, np.int64), np.zeros(many, np.int64), np.zeros(many, np.int64)
-    room = data.size // LEAST + many + 1
-    of, starts, ends, sizes = np.zeros(many + 1, np.int64), np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
+    clean, rows = data.copy(), offsets.size - 1
+    heads, letters, capitals, main = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+    room = data.size // LEAST + rows + 1
+    of, starts, ends, sizes = np.zeros(rows + 1, np.int64), np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
     seen, count = np.zeros(256, np.int64), 0
-    for d in range(many):
+    for d in range(rows):
         i, stop, start, held = offsets[d], offsets[d + 1], offsets[d], 0
         heads[d], letters[d], capitals[d], main[d] = _head(data, i, stop, head, table, scripts, seen)
         while i < stop:
+            while held < MOST - 8 and i + 8 <= stop:         # most bytes: eight of ASCII, no control among them, and no border of a paragraph
+                part = eight(data, i)
+                if not is_plain(part):
+                    break
+                held += many(letters_of(part))
+                i += 8
+            if i == stop:
+                break
             code, width = decode(data, i)
             if table[code] & ALPHA:
                 held += 1
@@ -335,6 +345,17 @@ def _head(data: Bytes, start: int, stop: int, head: int, table: Table, scripts: 
     i: Any = start
     letters = capitals = at = 0
     while i < stop and at < head:
+        if i + 8 <= stop and at + 8 <= head:
+            part = eight(data, i)
+            if not part & HIGHEST:                           # ASCII: its letters are all of one script
+                found = letters_of(part)
+                count = many(found)
+                letters += count
+                capitals += many(found & ~(part << np.uint64(2)))
+                seen[scripts[0x61]] += count
+                i += 8
+                at += 8
+                continue
         code, width = decode(data, i)
         entry = table[code]
         if entry & ALPHA:

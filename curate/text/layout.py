@@ -10,6 +10,8 @@ from catalog.lines import BLANK, Lines
 from catalog.schema import mix64
 from catalog.split import TERMINAL, Bytes, Hashes, Offsets, Small, Table, characters, decode, stripped
 from curate.repetition import bits_for, place
+from curate.text.again import eight
+from curate.text.eights import HIGHEST, digits_of, letters_of, many
 from curate.text.letters import PLACE, Bits, classes
 from curate.text.misread import Smalls, small_letters
 
@@ -57,6 +59,17 @@ def _judge(
         digits: Any = 0
         length = lowers = 0
         while i < end:
+            part = eight(data, i) if i + 8 <= end else HIGHEST
+            if not part & HIGHEST:                           # eight of ASCII
+                found = letters_of(part)
+                capitals = many(found & ~(part << np.uint64(2)))
+                length += 8
+                letters += many(found)
+                upper += capitals
+                lowers += many(found) - capitals
+                digits += many(digits_of(part))
+                i += 8
+                continue
             code, width = decode(data, i)
             entry = np.int64(kinds[code])
             length += 1

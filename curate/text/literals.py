@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.split import Bytes, Offsets, line_end
+from curate.text.again import eight
+from curate.text.eights import digits_of, is_plain
 
 LINES, INKED, DATA, LONGEST, CHARACTERS = range(5)
 NUMBERS = 4
@@ -27,6 +29,7 @@ for _flag, _members in (
 
 IN_BASE64, IN_SEQUENCE = CLASSES & BASE64 > 0, CLASSES & (HEX | WHITE) > 0
 IN_BASE64[0x0A] = IN_SEQUENCE[list(b"\\xu,")] = True
+SPACES = np.uint64(0x2020202020202020)
 LEAST = 3 * SEQUENCE - 1                                     # characters of the shortest sequence: 41,42,43,44,45,46,47,48
 
 Counts = npt.NDArray[np.int64]
@@ -39,7 +42,25 @@ def count_lines(data: Bytes, texts: Offsets) -> Counts:
     for d in range(texts.size - 1):
         at, stop = texts[d], texts[d + 1]
         while at < stop:
-            end, after = line_end(data, at, stop)
+            plain, some, begun = at, np.uint64(0), False
+            while plain + 8 <= stop:                         # most bytes: eight of ASCII, no digit and no control among them
+                part = eight(data, plain)
+                if not is_plain(part):
+                    break
+                some |= digits_of(part)
+                begun |= part != SPACES
+                plain += 8
+            end, after = line_end(data, plain, stop)
+            for i in range(plain, end):
+                some |= np.uint64(CLASSES[data[i]] & DIGIT)
+            if not some:                                     # no line of data is without
+                length = plain - at
+                for i in range(plain, end):
+                    length += data[i] & 0xC0 != 0x80
+                    begun |= data[i] > 0x20
+                _note_line(out[d], length, begun)
+                at = after
+                continue
             length, ink, digits, foreign, run, longest = 0, 0, 0, 0, 0, 0
             for i in range(at, end):
                 byte = data[i]
@@ -50,14 +71,19 @@ def count_lines(data: Bytes, texts: Offsets) -> Counts:
                 foreign += byte >= 0x80 or told & (WORD | NUMERIC) == WORD
                 run = run + 1 if told & BASE64 else 0
                 longest = max(longest, run)
-            out[d, LINES] += 1
-            out[d, INKED] += ink > 0
+            _note_line(out[d], length, ink > 0)
             numbers = digits >= NUMBERS and 10 * foreign <= ink and _is_numbers(data, at, end)
             out[d, DATA] += numbers or (digits > 0 and longest >= RUN and 2 * longest >= ink and _is_run(data, at, end, ink))
-            out[d, LONGEST] = max(out[d, LONGEST], length)
-            out[d, CHARACTERS] += length
             at = after
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _note_line(row: Counts, length: int, inked: bool) -> None:
+    row[LINES] += 1
+    row[INKED] += inked
+    row[LONGEST] = max(row[LONGEST], length)
+    row[CHARACTERS] += length
 
 
 @numba.njit(cache=True, nogil=True)

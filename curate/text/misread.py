@@ -22,6 +22,8 @@ INNER = ";!?|~^*\\\"{}§¬¢£¤¥¦°¶¿¡«»<>#$%"
 BEFORE_CAPITAL = "-'./:,&()_‐‑‒–—―‘’‚‛“”„‟"
 LETTER, NUMBER, ALNUM, SMALL, VOWEL, CONSONANT, SIGN, JOINER, FOREIGN = (1 << bit for bit in range(9))
 """What a character is; FOREIGN: a letter, but no Latin one."""
+BEYOND = 0x8000                                              # beside these: the character is not ASCII
+UNSURE = NUMBER | SIGN | BEYOND
 H = 0x68
 
 Counts = npt.NDArray[np.int64]
@@ -65,7 +67,8 @@ def _count(data: Bytes, documents: Offsets, starts: Offsets, ends: Offsets, code
     for d in range(documents.size - 1):
         alone = 0
         for w in range(documents[d], documents[d + 1]):
-            told = _judge(data, starts[w], ends[w], codes)
+            some = _plain(data, starts[w], ends[w], codes)
+            told = _judge(data, starts[w], ends[w], codes) if some < 0 else some & ALNUM > 0
             out[d, WORDS] += told & 1
             if told > 1:
                 out[d, ANY] += 1
@@ -83,6 +86,32 @@ def _is_letter(data: Bytes, start: int, end: int, codes: Codes) -> bool:
         return False
     code, width = decode(data, start)
     return bool(start + width == end and codes[code] & (LETTER | FOREIGN) == LETTER)
+
+
+@numba.njit(cache=True, nogil=True)
+def _plain(data: Bytes, start: Any, end: int, codes: Codes) -> Any:
+    """Return what any character of a word is, -1 where a rule may mark it: most words are ASCII letters of one case or begin with a capital, with signs about
+    them, and have so few consonants, vowels and equal characters in a row that it is enough to keep one bit of each."""
+    if end - start > 32:
+        return -1
+    some: Any = 0
+    consonants: Any = 0
+    vowels: Any = 0
+    twice: Any = 0
+    inner: Any = 0                                           # a capital behind a small letter
+    before: Any = 0
+    for i in range(start, end):
+        byte = np.int64(data[i])
+        what = np.int64(codes[byte])
+        inner |= what * SMALL & ~what & some
+        some |= what | byte << 8 & BEYOND
+        consonants = consonants << 1 | (what & CONSONANT > 0)
+        vowels = vowels << 1 | (what & VOWEL > 0)
+        twice = twice << 1 | ((byte ^ before) & 0xDF == 0)
+        before = byte
+    five, four = consonants & consonants >> 1, vowels & vowels >> 1
+    runs = (five & five >> 2 & consonants >> 4) | (four & four >> 2) | (twice & twice >> 1 & twice >> 2)
+    return -1 if runs or some & UNSURE or inner & SMALL else some
 
 
 @numba.njit(cache=True, nogil=True)

@@ -1,10 +1,14 @@
 """The walk over sentences behind `madlad.signals`: which of MADLAD-400's rules a sentence meets."""
 
+from typing import Any
+
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from catalog.split import ALPHA, DIGIT, TERMINAL, UPPER, WHITE, Bytes, Offsets, Table, Words, characters, decode, stripped
+from curate.text.again import eight
+from curate.text.eights import HIGHEST, bits_of, has_zero, zeros_of
 
 LIST_CASE, LENGTH, TECHNICAL, CURSED, DOLMA_CURSED = 1, 2, 4, 8, 16
 QUESTIONABLE = ("questionable", "questionable_2_5")
@@ -31,6 +35,8 @@ PATTERNS = ((9, 3), (9, 4))
 SINGLES = 9  # a run of so many single characters between spaces
 
 COMMONNESS = " etaoinsrhldcumfpgwybvkxjqz"  # the rarest letter of a string is the one by which it is looked for
+SPACES, STOPS, CALLS, ASKS = (np.uint64(byte * 0x0101010101010101) for byte in b" .!?")
+
 Counts = npt.NDArray[np.int64]
 
 
@@ -53,9 +59,22 @@ def _rarest(text: bytes) -> int:
     return ranks.index(max(ranks))
 
 
+def _around() -> npt.NDArray[np.uint32]:
+    """Return, for each byte before an anchor, of an anchor and behind one, which strings may stand there, a bit each; COMMA: whether a list of pairs may."""
+    letters, lengths, anchors, *_ = STRINGS
+    around = np.zeros((3, 256), np.uint32)
+    for k, (length, anchor) in enumerate(zip(lengths, anchors, strict=True)):
+        for place, at in enumerate((anchor - 1, anchor, anchor + 1)):
+            around[place, letters[k, at] if 0 <= at < length else slice(None)] |= np.uint32(1 << k)
+    around[0] |= np.uint32(COMMA)
+    around[1, 0x2C] |= np.uint32(COMMA)
+    around[2, 0x20] |= np.uint32(COMMA)
+    return around
+
+
 STRINGS = _tables()
-TRIED = STRINGS[4] < STRINGS[5]
-TRIED[[0x20, 0x2C]] = True  # where something else than these strings may begin
+COMMA = 1 << 31
+AROUND = _around()
 
 
 def judge_sentences(split: Words) -> Counts:
@@ -95,6 +114,8 @@ def _sentence(data: Bytes, at: int, stop: int, table: Table) -> tuple[int, int]:
     marks, wide = -1, False
     while at < stop:
         if marks < 0:                                        # most bytes: ASCII that ends nothing
+            while at + 8 <= stop and not _may_end(eight(data, at)):
+                at += 8
             while at < stop and data[at] < 0x80 and data[at] != 0x2E and data[at] != 0x21 and data[at] != 0x3F:
                 at += 1
             if at == stop:
@@ -108,6 +129,12 @@ def _sentence(data: Bytes, at: int, stop: int, table: Table) -> tuple[int, int]:
             marks = -1
         at += width
     return (marks, stop) if wide and marks >= 0 else (stop, stop)
+
+
+@numba.njit(cache=True, nogil=True)
+def _may_end(part: Any) -> Any:
+    """Say whether one of eight bytes is a full stop, an exclamation or a question mark, or beyond ASCII."""
+    return part & HIGHEST != 0 or has_zero(part ^ STOPS) or has_zero(part ^ CALLS) or has_zero(part ^ ASKS)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -140,28 +167,42 @@ def _cursed(
 ) -> int:
     """Return CURSED and DOLMA_CURSED for a sentence."""
     told = 0
+    before = np.uint8(0)                                     # as in front of the sentence no string begins, so behind it none ends
     for i in range(at, end):
-        if not TRIED[data[i]]:
-            continue
-        for s in range(first[data[i]], last[data[i]]):
-            begin = i - anchors[s]
-            behind = begin + lengths[s]
-            if begin >= at and behind <= end and (outcomes[s] > 0 or behind == end) and _same(data, begin, letters[s], lengths[s]):
-                told |= abs(outcomes[s])
-        if data[i] == 0x20 and not told & DOLMA_CURSED and _spaced(data, i, end) and (_runs(data, i, end) or _singles(data, i, end)):
-            told |= CURSED | DOLMA_CURSED
-        if data[i] == 0x2C and not told & DOLMA_CURSED and _commas(data, i, end):
-            told |= CURSED | DOLMA_CURSED
+        byte = data[i]
+        if AROUND[0, before] & AROUND[1, byte] & AROUND[2, data[i + 1] if i + 1 < end else np.uint8(0)]:
+            for s in range(first[byte], last[byte]):
+                begin = i - anchors[s]
+                behind = begin + lengths[s]
+                if begin >= at and behind <= end and (outcomes[s] > 0 or behind == end) and _same(data, begin, letters[s], lengths[s]):
+                    told |= abs(outcomes[s])
+            if byte == 0x2C and _commas(data, i, end):
+                told |= CURSED | DOLMA_CURSED
+        before = byte
+    if not told & DOLMA_CURSED and _may_run(data, at, end):
+        for i in range(at, end):
+            if data[i] == 0x20 and (_runs(data, i, end) or _singles(data, i, end)):
+                return CURSED | DOLMA_CURSED
     return told
 
 
 @numba.njit(cache=True, nogil=True)
-def _spaced(data: Bytes, at: int, end: int) -> bool:
-    """Say whether a space may stand one, three or four characters behind the one behind a byte, as `_runs` and `_singles` want."""
-    if at + 5 >= end:
-        return True
-    beyond = (data[at + 1] | data[at + 2] | data[at + 3] | data[at + 4] | data[at + 5]) & 0x80
-    return bool(beyond or data[at + 2] == 0x20 or data[at + 4] == 0x20 or data[at + 5] == 0x20)
+def _may_run(data: Bytes, at: Any, end: int) -> bool:
+    """Say whether eight spaces may stand in a sentence at equal distances, as `_runs` and `_singles` want: a bit a byte, of the last 64, eight at a time."""
+    held, i = np.uint64(0), at
+    while i < end:
+        part = eight(data, i) if i + 8 <= data.size else np.uint64(0x2020202020202020)
+        if part & HIGHEST:
+            return True
+        held = held >> np.uint64(8) | bits_of(zeros_of(part ^ SPACES)) << np.uint64(56)
+        one, three, four = held & held >> np.uint64(2), held & held >> np.uint64(4), held & held >> np.uint64(5)
+        one &= one >> np.uint64(4)
+        three &= three >> np.uint64(8)
+        four &= four >> np.uint64(10)
+        if one & one >> np.uint64(8) | three & three >> np.uint64(16) | four & four >> np.uint64(20):
+            return True
+        i += 8
+    return False
 
 
 @numba.njit(cache=True, nogil=True)
