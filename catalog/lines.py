@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from catalog.schema import mix64
+from catalog.eight import characters_in, hash_run, next_newline
 from catalog.split import TERMINAL, WHITE, Bytes, Hashes, Offsets, Table, characters, decode
 
 # What a line is told by (Lines.flags).
@@ -23,7 +23,7 @@ class Lines:
     documents: Offsets
     starts: Offsets
     ends: Offsets
-    hashes: Hashes  # catalog.schema.hash_bytes of the line
+    hashes: Hashes  # hash_run of the line: equal where its bytes are, and nothing to store
     lengths: npt.NDArray[np.int64]  # characters
     flags: Bytes
 
@@ -44,11 +44,11 @@ def _places(data: Bytes, offsets: Offsets) -> tuple[Offsets, Offsets, Offsets]:
     count = 0
     for d in range(offsets.size - 1):
         starts[count] = offsets[d]
-        for i in range(offsets[d], offsets[d + 1]):
-            if data[i] == 0x0A:
-                ends[count], starts[count + 1] = i, i + 1
-                count += 1
-        ends[count] = offsets[d + 1]
+        at, stop = next_newline(data, offsets[d], offsets[d + 1]), offsets[d + 1]
+        while at < stop:
+            ends[count], starts[count + 1] = at, at + 1
+            count, at = count + 1, next_newline(data, at + 1, stop)
+        ends[count] = stop
         count += 1
         documents[d + 1] = count
     return documents, starts, ends
@@ -59,10 +59,6 @@ def measure_lines(data: Bytes, starts: Offsets, ends: Offsets, table: Table) -> 
     """Return hash, characters and flags (BLANK, ENDED) of the lines data[starts[i]:ends[i]]."""
     hashes, lengths, flags = np.empty(starts.size, np.uint64), np.empty(starts.size, np.int64), np.empty(starts.size, np.uint8)
     for line in range(starts.size):
-        h, length = np.uint64(0xCBF29CE484222325), 0
-        for byte in data[starts[line] : ends[line]]:
-            h = (h ^ np.uint64(byte)) * np.uint64(0x100000001B3)
-            length += byte & 0xC0 != 0x80
         at = starts[line]
         while at < ends[line]:
             code, width = decode(data, at)
@@ -74,5 +70,6 @@ def measure_lines(data: Bytes, starts: Offsets, ends: Offsets, table: Table) -> 
             while data[last] & 0xC0 == 0x80:
                 last -= 1
             ended = table[decode(data, last)[0]] & TERMINAL > 0
-        hashes[line], lengths[line], flags[line] = mix64(h), length, (BLANK if at == ends[line] else 0) | (ENDED if ended else 0)
+        hashes[line], lengths[line] = hash_run(data, starts[line], ends[line]), characters_in(data, starts[line], ends[line])
+        flags[line] = (BLANK if at == ends[line] else 0) | (ENDED if ended else 0)
     return hashes, lengths, flags

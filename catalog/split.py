@@ -25,6 +25,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from catalog.eight import next_odd
 from catalog.schema import mix64
 from catalog.signs import ENDS, INNER_FORMATS, PUNCTUATION, UNSPACED
 
@@ -336,7 +337,8 @@ def stripped(data: Bytes, start: int, end: int, table: Table) -> tuple[int, int]
 @numba.njit(cache=True, nogil=True)
 def line_end(data: Bytes, at: int, stop: int) -> tuple[int, int]:
     """Return where the line that starts at a byte ends and where the next starts, by the breaks of `str.splitlines()`."""
-    for i in range(at, stop):
+    i: Any = next_odd(data, at, stop)
+    while i < stop:
         b = data[i]
         if b <= 0x1E and (0x0A <= b <= 0x0D or b >= 0x1C):
             return i, i + 2 if b == 0x0D and i + 1 < stop and data[i + 1] == 0x0A else i + 1
@@ -344,4 +346,5 @@ def line_end(data: Bytes, at: int, stop: int) -> tuple[int, int]:
             return i, i + 2
         if b == 0xE2 and data[i + 1] == 0x80 and data[i + 2] & 0xFE == 0xA8:
             return i, i + 3
+        i = next_odd(data, i + 1, stop)
     return stop, stop

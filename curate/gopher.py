@@ -113,18 +113,23 @@ def _runs(split: Words, n_chars: Counts | Ratios) -> dict[str, Counts | Ratios]:
 def _count_words(documents: Offsets, hashes: Hashes, lowers: Hashes, lengths: npt.NDArray[np.int32], flags: Bytes, stops: Hashes, lowered: Hashes) -> Counts:
     """Return, a row a document: words that are no symbols, their characters, words with a letter, distinct stop words, their uses."""
     out = np.zeros((documents.size - 1, 5), np.int64)
+    one, told, small = np.uint64(1), np.uint64(0), np.uint64(0)  # the last six bits of a stop word tell most others from all of them
+    for k in range(stops.size):
+        told |= one << (stops[k] & np.uint64(63))
+    for k in range(lowered.size):
+        small |= one << (lowered[k] & np.uint64(63))
     for d in range(documents.size - 1):
-        found = np.uint64(0)
+        found, proper, chars, letters = np.uint64(0), np.int64(0), np.int64(0), np.int64(0)
         for w in range(documents[d], documents[d + 1]):
-            if not flags[w] & SYMBOL:
-                out[d, 0] += 1
-                out[d, 1] += lengths[w]
-            out[d, 2] += flags[w] & ALPHA
-            for k in range(stops.size):
-                if hashes[w] == stops[k]:
-                    found |= np.uint64(1) << np.uint64(k)
-            for k in range(lowered.size):
-                out[d, 4] += lowers[w] == lowered[k]
+            is_word = np.int64(flags[w] & SYMBOL == 0)
+            proper, chars, letters = proper + is_word, chars + is_word * lengths[w], letters + np.int64(flags[w] & ALPHA)
+            if (told >> (hashes[w] & np.uint64(63)) | small >> (lowers[w] & np.uint64(63))) & one:
+                for k in range(stops.size):
+                    if hashes[w] == stops[k]:
+                        found |= one << np.uint64(k)
+                for k in range(lowered.size):
+                    out[d, 4] += lowers[w] == lowered[k]
+        out[d, 0], out[d, 1], out[d, 2] = proper, chars, letters
         for k in range(stops.size):
             out[d, 3] += np.int64(found >> np.uint64(k) & np.uint64(1))
     return out

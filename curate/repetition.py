@@ -11,8 +11,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from catalog.eight import GOLDEN, characters_in, eight, hash_run, next_newline, put_eight
+from catalog.schema import mix64
 from catalog.split import Bytes, Hashes, Offsets, Table, Words, characters, stripped
-from curate.text.again import GOLDEN, eight, hash_run, may_repeat, sieve_for
+from curate.text.again import may_repeat, sieve_for
 
 TOP = (2, 3, 4)  # runs of words of which the commonest counts
 REPEATED = (5, 6, 7, 8, 9, 10)  # runs of words of which every repeat counts
@@ -81,7 +83,7 @@ def _runs(
     keys, places, sieve = np.empty(longest, np.uint64), np.empty(longest + 1, np.int64), np.empty(sieve_for(longest), np.uint8)
     sizes, chars = np.zeros(longest + 1, np.int64), np.zeros(longest + 1, np.int64)
     slots, seen = np.empty(1 << bits_for(longest), np.uint64), np.empty((1 << bits_for(longest), 2), np.int32)
-    run, twice = np.empty(_widest(documents, starts, ends) + 2 * SPARE, np.uint8), np.empty(longest, np.uint8)
+    run, twice, chosen = np.empty(_widest(documents, starts, ends) + 2 * SPARE, np.uint8), np.empty(longest, np.uint8), np.empty(longest + 1, np.int64)
     for d in range(total):
         first, count = documents[d], documents[d + 1] - documents[d]
         _lay_out(data, starts[first : first + count], ends[first : first + count], run, sizes)
@@ -94,7 +96,7 @@ def _runs(
                 found = _narrowed(hashes[first : first + count], tops[t], found, keys, sieve, places)
                 top[d, t], found = _commonest(keys[:found], places, tops[t], chars, slots, seen)
         if count >= repeats[0]:
-            found = _openings(run, sizes, count, repeats[0], keys, sieve, places, twice)
+            found = _openings(run, sizes, count, repeats[0], keys, sieve, places, chosen, twice)
             for r in range(repeats.size):
                 again[d, r] = _repeats(run, count, repeats[r], places[:found], twice, sizes, chars, slots)
     return top, again
@@ -115,9 +117,14 @@ def _lay_out(data: Bytes, starts: Offsets, ends: Offsets, run: Bytes, sizes: Cou
     """Write the bytes of words to `run`, end to end, and where each begins to `sizes`."""
     at = 0
     for w in range(starts.size):
-        for i in range(starts[w], ends[w]):
-            run[at] = data[i]
-            at += 1
+        i, stop, to = starts[w], ends[w], at
+        while i < stop and i + 8 <= data.size:               # too much is overwritten by the next word
+            put_eight(run, to, eight(data, i))
+            i, to = i + 8, to + 8
+        while i < stop:
+            run[to] = data[i]
+            i, to = i + 1, to + 1
+        at += stop - starts[w]
         sizes[w + 1] = at
     run[at : at + 2 * SPARE] = 0
 
@@ -170,18 +177,29 @@ def _commonest(keys: Hashes, places: Counts, n: int, chars: Counts, slots: Hashe
 
 
 @numba.njit(cache=True, nogil=True)
-def _openings(run: Bytes, sizes: Counts, count: int, n: int, keys: Hashes, sieve: Bytes, places: Counts, twice: Bytes) -> int:
+def _openings(run: Bytes, sizes: Counts, count: int, n: int, keys: Hashes, sieve: Bytes, places: Counts, chosen: Counts, twice: Bytes) -> int:
     """Write the places from which n words or more may have stood before; return how many.
 
     Runs of SPARE bytes are told by these (a bit of `twice`), shorter ones, whose bytes may be parted into other words, by 8, or not at all.
+    What one sieve lets through goes through a second: nearly all that it leaves did stand before.
     """
     runs = count - n + 1
     twice[:runs] = 0
-    for bytes_ in (SPARE, 8):
-        for w in range(runs):
-            keys[w] = eight(run, sizes[w]) * np.uint64(BASE) + (eight(run, sizes[w] + 8) if bytes_ == SPARE else np.uint64(0))
-        for k in range(may_repeat(keys[:runs], sieve, places)):
-            twice[places[k]] |= bytes_
+    for w in range(runs):
+        keys[w] = eight(run, sizes[w]) * np.uint64(BASE) + eight(run, sizes[w] + 8)
+    held = may_repeat(keys[:runs], sieve, places)
+    for k in range(held):
+        keys[k] = mix64(keys[places[k]])
+    for k in range(may_repeat(keys[:held], sieve, chosen)):
+        twice[places[chosen[k]]] = SPARE
+    short = 0
+    for w in range(runs):
+        places[short] = w
+        short += sizes[w + n] - sizes[w] < SPARE
+    for k in range(short):
+        keys[k] = eight(run, sizes[places[k]])
+    for k in range(may_repeat(keys[:short], sieve, chosen)):
+        twice[places[chosen[k]]] |= 8
     found = 0
     for w in range(runs):
         size = sizes[w + n] - sizes[w]
@@ -236,11 +254,10 @@ def _repeated_lines(documents: Offsets, hashes: Hashes, lengths: Counts, counted
 def _paragraphs(data: Bytes, texts: Offsets, table: Table) -> Counts:
     out, most = np.zeros((texts.size - 1, 4), np.int64), 0
     for d in range(texts.size - 1):
-        newline = False
-        for i in range(texts[d], texts[d + 1]):
-            out[d, 3] += data[i] & 0xC0 != 0x80
-            out[d, 0] += newline and data[i] == 0x0A  # at most so many breaks
-            newline = data[i] == 0x0A
+        out[d, 3], at, before = characters_in(data, texts[d], texts[d + 1]), next_newline(data, texts[d], texts[d + 1]), np.int64(-2)
+        while at < texts[d + 1]:
+            out[d, 0] += at == before + 1  # at most so many breaks
+            at, before = next_newline(data, at + 1, texts[d + 1]), at
         most = max(most, out[d, 0])
     slots = np.empty(1 << bits_for(most + 1), np.uint64)
     for d in range(texts.size - 1):
@@ -269,9 +286,7 @@ def _paragraphs(data: Bytes, texts: Offsets, table: Table) -> Counts:
 @numba.njit(cache=True, nogil=True)
 def _paragraph(data: Bytes, start: int, stop: int) -> tuple[int, int, np.uint64]:
     """Return where a paragraph ends (at two newlines or at the end of a text that ends in none), its characters and its hash."""
-    length, i = 0, start
-    while i < stop and not (data[i] == 0x0A and data[i + 1] == 0x0A):
-        i += 1
-    for byte in data[start:i]:
-        length += byte & 0xC0 != 0x80
-    return i, length, hash_run(data, start, i)
+    i = next_newline(data, start, stop)
+    while i < stop and data[i + 1] != 0x0A:
+        i = next_newline(data, i + 1, stop)
+    return i, characters_in(data, start, i), hash_run(data, start, i)

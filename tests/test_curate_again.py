@@ -9,7 +9,8 @@ import pytest
 from catalog.schema import text_bytes
 from catalog.split import split_words
 from curate.repetition import repeated_runs
-from curate.text.again import hash_run, may_repeat, sieve_for
+from catalog.eight import hash_run
+from curate.text.again import may_repeat, sieve_for
 
 
 def test_every_key_that_occurs_again_is_left() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.split import Bytes, Offsets, decode
-from curate.text.again import eight
+from catalog.eight import eight
 
 COUNTED = ("zero_width", "soft_hyphens", "bidi", "overrides", "tags", "selectors", "split_words", "mixed_words")
 PLACE = {name: place for place, name in enumerate(COUNTED)}

@@ -4,9 +4,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from catalog.eight import characters_in, hash_run, next_newline
 from catalog.split import Bytes, Hashes, Offsets, Table, characters, stripped
 from curate.repetition import bits_for, place
-from curate.text.again import hash_run
 
 COLUMNS = ("segments", "chars", "repeated", "repeated_chars", "bullets", "ellipses")
 
@@ -55,20 +55,16 @@ def _most(data: Bytes, start: int, stop: int) -> int:
 @numba.njit(cache=True, nogil=True)
 def _segment_end(data: Bytes, at: int, stop: int, newlines: int) -> int:
     """Return where the next run of newlines begins, or the end of the text."""
-    while at < stop:
-        if data[at] == 0x0A and (newlines == 1 or (at + 1 < stop and data[at + 1] == 0x0A)):
-            return at
-        at += 1
-    return stop
+    at = next_newline(data, at, stop)
+    while at < stop and newlines > 1 and not (at + 1 < stop and data[at + 1] == 0x0A):
+        at = next_newline(data, at + 1, stop)
+    return at
 
 
 @numba.njit(cache=True, nogil=True)
 def _told(data: Bytes, start: int, end: int) -> tuple[np.uint64, int]:
     """Return a hash of data[start:end] that is not 0, and its characters."""
-    chars = 0
-    for byte in data[start:end]:
-        chars += byte & 0xC0 != 0x80
-    return hash_run(data, start, end), chars
+    return hash_run(data, start, end), characters_in(data, start, end)
 
 
 @numba.njit(cache=True, nogil=True)
