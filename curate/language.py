@@ -19,12 +19,12 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from catalog.eight import eight
 from catalog.errors import RecipeError, SetupError, near
 from catalog.schema import mix64, text_bytes
 from catalog.split import ALPHA, UPPER, Bytes, Offsets, Table, characters, decode
 from catalog.stage import declares
 from curate import kindred
-from curate.text.again import eight
 from curate.text.eights import HIGHEST, is_plain, letters_of, many
 
 PART = pa.struct([("code", pa.string()), ("share", pa.float64())])

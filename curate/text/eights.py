@@ -1,12 +1,12 @@
-"""Questions about eight bytes of ASCII at a time, held in one number as `curate.text.again.eight` reads them: answers are the highest bit of each byte."""
+"""Questions about eight bytes of ASCII at a time, held in one number as `catalog.eight.eight` reads them: answers are the highest bit of each byte."""
 
 from typing import Any
 
 import numba
 import numpy as np
 
+from catalog.eight import eight
 from catalog.split import Bytes
-from curate.text.again import eight
 
 HIGHEST = np.uint64(0x8080808080808080)
 ONES = np.uint64(0x0101010101010101)

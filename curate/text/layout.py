@@ -6,11 +6,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from catalog.eight import eight
 from catalog.lines import BLANK, Lines
 from catalog.schema import mix64
 from catalog.split import TERMINAL, Bytes, Hashes, Offsets, Small, Table, characters, decode, stripped
 from curate.repetition import bits_for, place
-from curate.text.again import eight
 from curate.text.eights import HIGHEST, digits_of, letters_of, many
 from curate.text.letters import PLACE, Bits, classes
 from curate.text.misread import Smalls, small_letters

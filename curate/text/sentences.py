@@ -6,8 +6,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from catalog.eight import eight
 from catalog.split import ALPHA, DIGIT, TERMINAL, UPPER, WHITE, Bytes, Offsets, Table, Words, characters, decode, stripped
-from curate.text.again import eight
 from curate.text.eights import HIGHEST, bits_of, has_zero, zeros_of
 
 LIST_CASE, LENGTH, TECHNICAL, CURSED, DOLMA_CURSED = 1, 2, 4, 8, 16
