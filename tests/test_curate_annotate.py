@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,8 @@ def test_a_stage_that_reads_a_family_follows_it(tmp_path: Path) -> None:
     assert family(late.files, "sizes")["long"].to_list() == [i % 6 > 3 for i in range(20)]
     other = run(files, [stage("lengths", unit=2), SIZES], tmp_path)
     assert other.computed == 2 and other.files[0].annotation("sizes").address != both.files[0].annotation("sizes").address
-    with pytest.raises(RecipeError, match="sizes reads 'lengths', which no stage before it writes"):
-        annotate.tasks(files, [SIZES], str(tmp_path / "annotations/made/x"))
+    with pytest.raises(RecipeError, match="^x.yaml:7: sizes reads 'lengths', which no stage before it writes$"):
+        annotate.tasks(files, [replace(SIZES, at="x.yaml:7: ")], str(tmp_path / "annotations/made/x"))
 
 
 def test_where_scores_some_and_leaves_null(tmp_path: Path, calls: list[tuple[str, int]]) -> None:

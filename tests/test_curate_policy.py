@@ -84,7 +84,8 @@ WRONG = {
     "drop:\n  a: \"gofer.n_words < 50\"": "strict.yaml:2: a: no family 'gofer'; did you mean 'gopher'?",
     "drop:\n  a: \"domain = 'x\"": "strict.yaml:2: a:",
     "drop:\n  a: gopher.n_words": "strict.yaml:2: a: 'gopher.n_words' is a number, not true or false",
-    "drop:\n  a: \"regexp_like(text, 'x')\"": "strict.yaml:2: a: \"regexp_like(text, 'x')\": no function 'regexp_like' that all engines share; there is abs, ",
+    "drop:\n  a: \"regexp_matches(text, 'x')\"":
+        "strict.yaml:2: a: \"regexp_matches(text, 'x')\": no function 'regexp_matches' that all engines share; there is abs, coalesce, greatest, ",
     "drop:\n  a: \"lenght(text) < 5\"": "no function 'lenght' that all engines share; did you mean 'length'?",
     "drop:\n  a: fineweb_after_c4.n_lines < 5": "strict.yaml:2: a: no family 'fineweb_after_c4'; add the stage fineweb.after_c4 to the part's stages",
     "drop:\n  a: quality.score < .5": "strict.yaml:2: a: no family 'quality'; add the stage quality.score to the part's stages",
