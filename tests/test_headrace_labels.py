@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import time
@@ -16,10 +15,9 @@ from demo_run import headrace
 from rich.cells import cell_len
 from typist import Typist
 
-from catalog.errors import InputError
 from catalog.lake import Lake, rebuild
 from catalog.process import user
-from headrace.labelling import Asked, choose, read_labels
+from headrace.labelling import Asked, choose
 
 pytestmark = pytest.mark.slow                                # a process a sitting
 
@@ -346,19 +344,6 @@ def test_a_wrong_file_saves_nothing(home: Path) -> None:
         said = headrace("label", "corpus", "--from", "w.csv", cwd=home)
         assert said.code == 2 and line.replace("{one}", one) in said.err and said.err.count("\n") == 1, (text, said.err)
     assert labels(home) == [] and not list((home / "lake" / "runs").glob("label-*"))
-
-
-@pytest.mark.parametrize(("name", "content", "line"), [
-    ("x.jsonl", "", "it is empty; give the columns doc_id, label"),
-    ("x.jsonl", '{"doc_id":', "it is no JSON lines: on each line one object"),
-    ("x.jsonl", '{"doc_id": ["x"], "label": "keep"}', "doc_id holds lists or objects, not text"),
-    ("x.parquet", "PAR", "it is no Parquet file"),
-    ("x.tsv", 'doc_id\tlabel\na\tkeep\tb\n', "it is no TSV: row 1 has 3 columns, the first line 2"),
-])  # fmt: skip
-def test_what_no_reader_takes_is_told_in_our_words(tmp_path: Path, name: str, content: str, line: str) -> None:
-    (tmp_path / name).write_text(content, encoding="utf-8")
-    with pytest.raises(InputError, match=re.escape(f"{tmp_path / name}: {line}") + ".*nothing was saved$"):
-        read_labels(tmp_path / name, ("keep", "drop"))
 
 
 def test_a_wrong_command_says_what_is_wrong(home: Path) -> None:

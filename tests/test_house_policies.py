@@ -36,6 +36,11 @@ def own(home: Path, name: str, text: str = FEW) -> Path:
     return home / "policies" / f"{name}.yaml"
 
 
+@pytest.mark.parametrize("path", sorted(HOUSE.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_clause_of_the_house_cites_its_source(path: Path) -> None:
+    assert [clause.reason for clause in load_policy(path).drop if not clause.cite] == []
+
+
 def test_a_name_is_the_houses_unless_one_lies_beside_the_recipe(tmp_path: Path) -> None:
     found = load(recipe(tmp_path, "[fineweb, dclm]")).policies
     assert found == {"fineweb": str(HOUSE / "fineweb.yaml"), "dclm": str(HOUSE / "dclm.yaml")}
