@@ -64,7 +64,11 @@ READ = 400  # bytes of a paragraph that are judged
 WORDS = 6  # of a paragraph from which its words say whether it is in the language of the head
 FOREIGN = 0.4  # s from which a paragraph counts as in another language than its document
 
+IN_WORD = np.arange(256, dtype=np.uint8)  # the small letter of each byte of a word in `_alike`, 0 of others
+IN_WORD[:128] = [ord(chr(code).lower()) if chr(code).isalpha() else 0 for code in range(128)]
+
 Pieces = tuple[Offsets, Offsets, Offsets, Offsets]
+Plan = tuple[Offsets, Offsets, Offsets]
 Walked = tuple[Bytes, Offsets, Offsets, Offsets, Offsets, Pieces]
 
 
@@ -110,9 +114,12 @@ def identify(batch: pl.DataFrame, *, head: int = 2000, model: str = "both", para
         _tell_kin(found, opening, scripts)
     else:
         found = {row: judge(row, head) for row in rows.tolist()}
-    told = {row: int(heads[row]) if one.only else 0 for row, one in found.items()}
-    alike = _alike(data, offsets, heads, *pieces[:3])
-    mixed = _mix(text, pieces, alike, {row: one.code for row, one in found.items()}, told, paragraphs)
+    told, coded = np.zeros(batch.height, np.int64), np.zeros(batch.height, np.bool_)
+    coded[[row for row, one in found.items() if one.code is not None]] = True
+    sure = [row for row, one in found.items() if one.only]
+    told[sure] = heads[sure]
+    alike = _alike(data, offsets, told, *pieces[:3])
+    mixed = _mix(text, pieces, _plan(pieces[0], *pieces[2:], alike, told, coded, paragraphs), {row: one.code for row, one in found.items()})
     return _columns(batch.height, found, mixed, np.where(letters > 0, scripts, -1))
 
 
@@ -187,33 +194,52 @@ def _tell_kin(found: dict[int, Found], heads: pl.Series, scripts: npt.NDArray[np
     found.update({row: found[row]._replace(code=code) for row, code in codes.items()})
 
 
-def _mix(
-    text: memoryview, pieces: Pieces, alike: npt.NDArray[np.bool_], codes: dict[int, str | None], told: dict[int, int], most: int
-) -> dict[int, list[tuple[str, float]]]:
-    """Return, for each row with a code, the languages of its paragraphs and their shares of the letters, the largest first.
-
-    Paragraphs that end before the byte told[row] are known to be in the row's language: they are not judged again. Neither are those that are `alike`,
-    where told[row] says that the head is in one language.
-    """
-    of, starts, ends, sizes, same = (array.tolist() for array in (*pieces, alike))
+def _mix(text: memoryview, pieces: Pieces, plan: Plan, codes: dict[int, str | None]) -> dict[int, list[tuple[str, float]]]:
+    """Return, for each row that has letters in the plan, the languages of its paragraphs and their shares of the letters, the largest first."""
+    starts, ends, sizes = pieces[1:]
     judged: dict[bytes, Found] = {}
     mixed = {}
+    own, firsts, asked = (array.tolist() for array in plan)
     for row, code in codes.items():
-        if code is None or not most:
+        if code is None or own[row] < 0:
             continue
-        first, many = of[row], of[row + 1] - of[row]
-        letters = {code: 0}
-        for k in range(min(many, most)):
-            at = first + (k * many // most if many > most else k)
+        letters = {code: own[row]}
+        for at in asked[firsts[row] : firsts[row + 1]]:
             name = code
-            if many > 1 and ends[at] > told[row] and not (same[at] and told[row]):
-                own, s, _ = _remember(judged, _opening(text, starts[at], ends[at]))
-                if own is not None and s >= FOREIGN and not _close(code, own):
-                    name = own
-            letters[name] = letters.get(name, 0) + sizes[at]
+            found, s, _ = _remember(judged, _opening(text, int(starts[at]), int(ends[at])))
+            if found is not None and s >= FOREIGN and not _close(code, found):
+                name = found
+            letters[name] = letters.get(name, 0) + int(sizes[at])
         total = sum(letters.values())
         mixed[row] = sorted(((name, n / total) for name, n in letters.items() if n), key=lambda part: (-part[1], part[0]))
     return mixed
+
+
+@numba.njit(cache=True, nogil=True)
+def _plan(
+    of: Offsets, ends: Offsets, sizes: Offsets, alike: npt.NDArray[np.bool_], told: Offsets, coded: npt.NDArray[np.bool_], most: int
+) -> Plan:
+    """Return, a row a document, the letters of those of its paragraphs looked at that are known to be in its language (-1 without a code, or where none is to
+    be looked at), and the offsets of those to be judged in a list of them.
+
+    Paragraphs that end before the byte told[row] are known: they are not judged again. Neither are those that are `alike`, where told[row] says that the head
+    is in one language.
+    """
+    own, firsts, asked = np.full(coded.size, -1, np.int64), np.zeros(coded.size + 1, np.int64), np.empty(ends.size, np.int64)
+    count = 0
+    for row in range(coded.size):
+        if coded[row] and most:
+            own[row] = 0
+            first, many = of[row], of[row + 1] - of[row]
+            for k in range(min(many, most)):
+                at = first + (k * many // most if many > most else k)
+                if many > 1 and ends[at] > told[row] and not (alike[at] and told[row]):
+                    asked[count] = at
+                    count += 1
+                else:
+                    own[row] += sizes[at]
+        firsts[row + 1] = count
+    return own, firsts, asked[:count]
 
 
 def _opening(text: memoryview, start: int, end: int) -> bytes:
@@ -368,27 +394,28 @@ def _head(data: Bytes, start: int, stop: int, head: int, table: Table, scripts: 
 
 
 @numba.njit(cache=True, nogil=True)
-def _alike(data: Bytes, offsets: Offsets, heads: Offsets, of: Offsets, starts: Offsets, ends: Offsets) -> npt.NDArray[np.bool_]:
-    """Say of each paragraph whether a third of its words, of six or more, stand in the head of its text: it is in the same language then.
+def _alike(data: Bytes, offsets: Offsets, told: Offsets, of: Offsets, starts: Offsets, ends: Offsets) -> npt.NDArray[np.bool_]:
+    """Say of each paragraph whether a third of its words, of six or more, stand in the head of its text, which ends at told[d]: it is in the same language
+    then. Not said where told[d] is 0.
 
     Words here are two or more ASCII letters and bytes beyond ASCII, in small letters; the table has a place for each of 2,048, the first that comes keeps it.
     """
     out, held = np.zeros(starts.size, np.bool_), np.zeros(2048, np.uint32)
     for d in range(of.size - 1):
-        if ends[of[d] : of[d + 1]].size == 0 or ends[of[d + 1] - 1] <= heads[d]:
+        if not told[d] or of[d] == of[d + 1] or ends[of[d + 1] - 1] <= told[d]:
             continue
         held[:] = 0
         i = offsets[d]
-        while i < heads[d]:
-            i, told = _next_word(data, i, heads[d])
-            if told and not held[told >> np.uint64(53)]:
-                held[told >> np.uint64(53)] = np.uint32(told)
+        while i < told[d]:
+            i, word = _next_word(data, i, told[d])
+            if word and not held[word >> np.uint64(53)]:
+                held[word >> np.uint64(53)] = np.uint32(word)
         for k in range(of[d], of[d + 1]):
-            i, every, met = max(starts[k], heads[d]), 0, 0
+            i, every, met = max(starts[k], told[d]), 0, 0
             while i < ends[k]:
-                i, told = _next_word(data, i, ends[k])
-                every += told > 0
-                met += told > 0 and held[told >> np.uint64(53)] == np.uint32(told)
+                i, word = _next_word(data, i, ends[k])
+                every += word > 0
+                met += (word > 0) & (held[word >> np.uint64(53)] == np.uint32(word))
             out[k] = every >= WORDS and 3 * met >= every
     return out
 
@@ -396,16 +423,11 @@ def _alike(data: Bytes, offsets: Offsets, heads: Offsets, of: Offsets, starts: O
 @numba.njit(cache=True, nogil=True)
 def _next_word(data: Bytes, at: Any, stop: int) -> tuple[Any, np.uint64]:
     """Return where the next word ends, and its hash; 0 for one of a single byte, or none."""
+    while at < stop and not IN_WORD[data[at]]:
+        at += 1
     start, h = at, np.uint64(0xCBF29CE484222325)
-    while at < stop:
-        byte = data[at]
-        small = byte | 0x20
-        if byte < 0x80 and not 0x61 <= small <= 0x7A:
-            if at > start:
-                break
-            start = at + 1
-        else:
-            h = (h ^ np.uint64(small if byte < 0x80 else byte)) * np.uint64(0x100000001B3)
+    while at < stop and IN_WORD[data[at]]:
+        h = (h ^ np.uint64(IN_WORD[data[at]])) * np.uint64(0x100000001B3)
         at += 1
     return at, mix64(h) if at - start > 1 else np.uint64(0)
 
