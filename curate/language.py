@@ -330,12 +330,7 @@ def _walk(data: Bytes, offsets: Offsets, head: int, table: Table, scripts: Bytes
         i, stop, start, held = offsets[d], offsets[d + 1], offsets[d], 0
         heads[d], letters[d], capitals[d], main[d] = _head(data, i, stop, head, table, scripts, seen)
         while i < stop:
-            while held < MOST - 8 and i + 8 <= stop:         # most bytes: eight of ASCII, no control among them, and no border of a paragraph
-                part = eight(data, i)
-                if not is_plain(part):
-                    break
-                held += many(letters_of(part))
-                i += 8
+            i, held = _leap(data, i, stop, held)
             if i == stop:
                 break
             code, width = decode(data, i)
@@ -362,6 +357,18 @@ def _walk(data: Bytes, offsets: Offsets, head: int, table: Table, scripts: Bytes
             sizes[count - 1] += held
         of[d + 1] = count
     return clean, heads, letters, capitals, main, (of, starts[:count], ends[:count], sizes[:count])
+
+
+@numba.njit(cache=True, nogil=True)
+def _leap(data: Bytes, i: Any, stop: int, held: Any) -> tuple[Any, Any]:
+    """Return where the bytes end that come by eight, all of ASCII, no control among them, and no border of a paragraph, and the letters up to there."""
+    while held < MOST - 8 and i + 8 <= stop:
+        part = eight(data, i)
+        if not is_plain(part):
+            break
+        held += many(letters_of(part))
+        i += 8
+    return i, held
 
 
 @numba.njit(cache=True, nogil=True)
