@@ -192,7 +192,7 @@ def _may_be_generated(data: Bytes, start: Any, stop: int) -> bool:
         if has_zero(nerated) or has_zero(negated | edi) or has_zero(negated | mod):
             return True
         i += 8
-    return few
+    return bool(few)
 
 
 @declares(reads=READS, adds=PARSED, version=1, family="code_parse", packages=PACKAGES)

@@ -13,19 +13,17 @@ from math import exp, log2
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from catalog.eight import eight
 from catalog.errors import RecipeError, SetupError, near
-from catalog.schema import mix64, text_bytes
-from catalog.split import ALPHA, UPPER, Bytes, Offsets, Table, characters, decode
+from catalog.schema import text_bytes
+from catalog.split import ALPHA, Bytes, Table, characters
 from catalog.stage import declares
 from curate import kindred
-from curate.text.eights import HIGHEST, is_plain, letters_of, many
+from curate.text.paragraphs import Pieces, Plan, find_alike, plan_judging, walk
 
 PART = pa.struct([("code", pa.string()), ("share", pa.float64())])
 ADDS = {"code": pa.string(), "score": pa.float64(), "script": pa.string(), "share": pa.float64(), "languages": pa.list_(PART)}
@@ -33,7 +31,6 @@ MODELS = ("both", "lid.176")
 MODEL = "resources/lid.176.ftz"
 SHOUTED = 0.8  # share of capitals from which lid.176 is given small letters: it takes them for Japanese
 SECOND = 500  # characters that lid.176 reads for a second opinion
-LEAST, MOST = 40, 400  # letters of a paragraph: with fewer it joins the next one, with more it is several
 
 SCRIPTS = {  # the first word of a letter's Unicode name, and the ISO 15924 code of its script
     "LATIN": "Latn", "GREEK": "Grek", "CYRILLIC": "Cyrl", "ARMENIAN": "Armn", "HEBREW": "Hebr", "ARABIC": "Arab",
@@ -61,11 +58,8 @@ WARY, WARIER = -1.1, {"no", "nn", "da", "id", "ms", "bs", "hr"}
 LONGER, LONG = 0.7, 512  # bytes beyond which a longer text is no surer
 RIVAL = 20  # percent of a text in a second language from which the two are counted again, by characters
 READ = 400  # bytes of a paragraph that are judged
-WORDS = 6  # of a paragraph from which its words say whether it is in the language of the head
 FOREIGN = 0.4  # s from which a paragraph counts as in another language than its document
 
-Pieces = tuple[Offsets, Offsets, Offsets, Offsets]
-Walked = tuple[Bytes, Offsets, Offsets, Offsets, Offsets, Pieces]
 
 
 class Found(NamedTuple):
@@ -100,7 +94,7 @@ def identify(batch: pl.DataFrame, *, head: int = 2000, model: str = "both", para
     if head < 1 or paragraphs < 0:
         raise RecipeError(f"language.identify: head: {head}, paragraphs: {paragraphs}; head is 1 character or more, paragraphs 0 or more")
     data, offsets = text_bytes(batch["text"])
-    data, heads, letters, capitals, scripts, pieces = _walk(data, offsets, head, *_tables())
+    data, heads, letters, capitals, scripts, pieces = walk(data, offsets, head, *_tables())
     rows = np.flatnonzero(letters > 0)
     text = memoryview(data)
     opening = batch["text"].str.slice(0, head)
@@ -110,9 +104,12 @@ def identify(batch: pl.DataFrame, *, head: int = 2000, model: str = "both", para
         _tell_kin(found, opening, scripts)
     else:
         found = {row: judge(row, head) for row in rows.tolist()}
-    told = {row: int(heads[row]) if one.only else 0 for row, one in found.items()}
-    alike = _alike(data, offsets, heads, *pieces[:3])
-    mixed = _mix(text, pieces, alike, {row: one.code for row, one in found.items()}, told, paragraphs)
+    told, coded = np.zeros(batch.height, np.int64), np.zeros(batch.height, np.bool_)
+    coded[[row for row, one in found.items() if one.code is not None]] = True
+    sure = [row for row, one in found.items() if one.only]
+    told[sure] = heads[sure]
+    alike = find_alike(data, offsets, told, *pieces[:3])
+    mixed = _mix(text, pieces, plan_judging(pieces[0], *pieces[2:], alike, told, coded, paragraphs), {row: one.code for row, one in found.items()})
     return _columns(batch.height, found, mixed, np.where(letters > 0, scripts, -1))
 
 
@@ -187,30 +184,22 @@ def _tell_kin(found: dict[int, Found], heads: pl.Series, scripts: npt.NDArray[np
     found.update({row: found[row]._replace(code=code) for row, code in codes.items()})
 
 
-def _mix(
-    text: memoryview, pieces: Pieces, alike: npt.NDArray[np.bool_], codes: dict[int, str | None], told: dict[int, int], most: int
-) -> dict[int, list[tuple[str, float]]]:
-    """Return, for each row with a code, the languages of its paragraphs and their shares of the letters, the largest first.
-
-    Paragraphs that end before the byte told[row] are known to be in the row's language: they are not judged again. Neither are those that are `alike`,
-    where told[row] says that the head is in one language.
-    """
-    of, starts, ends, sizes, same = (array.tolist() for array in (*pieces, alike))
+def _mix(text: memoryview, pieces: Pieces, plan: Plan, codes: dict[int, str | None]) -> dict[int, list[tuple[str, float]]]:
+    """Return, for each row that has letters in the plan, the languages of its paragraphs and their shares of the letters, the largest first."""
+    starts, ends, sizes = pieces[1:]
     judged: dict[bytes, Found] = {}
     mixed = {}
+    own, firsts, asked = (array.tolist() for array in plan)
     for row, code in codes.items():
-        if code is None or not most:
+        if code is None or own[row] < 0:
             continue
-        first, many = of[row], of[row + 1] - of[row]
-        letters = {code: 0}
-        for k in range(min(many, most)):
-            at = first + (k * many // most if many > most else k)
+        letters = {code: own[row]}
+        for at in asked[firsts[row] : firsts[row + 1]]:
             name = code
-            if many > 1 and ends[at] > told[row] and not (same[at] and told[row]):
-                own, s, _ = _remember(judged, _opening(text, starts[at], ends[at]))
-                if own is not None and s >= FOREIGN and not _close(code, own):
-                    name = own
-            letters[name] = letters.get(name, 0) + sizes[at]
+            found, s, _ = _remember(judged, _opening(text, int(starts[at]), int(ends[at])))
+            if found is not None and s >= FOREIGN and not _close(code, found):
+                name = found
+            letters[name] = letters.get(name, 0) + int(sizes[at])
         total = sum(letters.values())
         mixed[row] = sorted(((name, n / total) for name, n in letters.items() if n), key=lambda part: (-part[1], part[0]))
     return mixed
@@ -287,131 +276,3 @@ def _tables() -> tuple[Table, Bytes]:
         scripts[code] = CODES.index(SCRIPTS.get(name, "Zyyy"))
     scripts[0x20000:0x323B0] = CODES.index("Hani")
     return table, scripts
-
-
-@numba.njit(cache=True, nogil=True)
-def _walk(data: Bytes, offsets: Offsets, head: int, table: Table, scripts: Bytes) -> Walked:
-    """Return the bytes without what CLD2 refuses, and of each text: where its head ends, the head's letters, capitals and script, its paragraphs.
-
-    The paragraphs of text d are those from of[d] to of[d + 1]: where each starts and ends in the bytes, and how many letters it has.
-    """
-    clean, rows = data.copy(), offsets.size - 1
-    heads, letters, capitals, main = np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int64), np.zeros(rows, np.int64)
-    room = data.size // LEAST + rows + 1
-    of, starts, ends, sizes = np.zeros(rows + 1, np.int64), np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
-    seen, count = np.zeros(256, np.int64), 0
-    for d in range(rows):
-        i, stop, start, held = offsets[d], offsets[d + 1], offsets[d], 0
-        heads[d], letters[d], capitals[d], main[d] = _head(data, i, stop, head, table, scripts, seen)
-        while i < stop:
-            while held < MOST - 8 and i + 8 <= stop:         # most bytes: eight of ASCII, no control among them, and no border of a paragraph
-                part = eight(data, i)
-                if not is_plain(part):
-                    break
-                held += many(letters_of(part))
-                i += 8
-            if i == stop:
-                break
-            code, width = decode(data, i)
-            if table[code] & ALPHA:
-                held += 1
-                i += width
-                if held < MOST + MOST // 4:
-                    continue
-            elif code > 0x20 and code < 0x7F:
-                i += 1
-                continue
-            else:
-                if _refused(code):
-                    clean[i : i + width] = 0x20
-                i += width
-            if (code == 0x0A and held >= LEAST) or (held >= MOST and (code == 0x20 or held >= MOST + MOST // 4)):
-                starts[count], ends[count], sizes[count] = start, i, held
-                count, start, held = count + 1, i, 0
-        if held >= LEAST or (held and count == of[d]):
-            starts[count], ends[count], sizes[count] = start, stop, held
-            count += 1
-        elif held:
-            ends[count - 1] = stop
-            sizes[count - 1] += held
-        of[d + 1] = count
-    return clean, heads, letters, capitals, main, (of, starts[:count], ends[:count], sizes[:count])
-
-
-@numba.njit(cache=True, nogil=True)
-def _head(data: Bytes, start: int, stop: int, head: int, table: Table, scripts: Bytes, seen: Offsets) -> tuple[int, int, int, int]:
-    """Return where the first `head` characters end, how many letters and capitals are among them, and the letters' main script."""
-    seen[:] = 0
-    i: Any = start
-    letters = capitals = at = 0
-    while i < stop and at < head:
-        if i + 8 <= stop and at + 8 <= head:
-            part = eight(data, i)
-            if not part & HIGHEST:                           # ASCII: its letters are all of one script
-                found = letters_of(part)
-                count = many(found)
-                letters += count
-                capitals += many(found & ~(part << np.uint64(2)))
-                seen[scripts[0x61]] += count
-                i += 8
-                at += 8
-                continue
-        code, width = decode(data, i)
-        entry = table[code]
-        if entry & ALPHA:
-            letters += 1
-            capitals += entry & UPPER > 0
-            seen[scripts[code]] += 1
-        i += width
-        at += 1
-    return i, letters, capitals, int(np.argmax(seen))
-
-
-@numba.njit(cache=True, nogil=True)
-def _alike(data: Bytes, offsets: Offsets, heads: Offsets, of: Offsets, starts: Offsets, ends: Offsets) -> npt.NDArray[np.bool_]:
-    """Say of each paragraph whether a third of its words, of six or more, stand in the head of its text: it is in the same language then.
-
-    Words here are two or more ASCII letters and bytes beyond ASCII, in small letters; the table has a place for each of 2,048, the first that comes keeps it.
-    """
-    out, held = np.zeros(starts.size, np.bool_), np.zeros(2048, np.uint32)
-    for d in range(of.size - 1):
-        if ends[of[d] : of[d + 1]].size == 0 or ends[of[d + 1] - 1] <= heads[d]:
-            continue
-        held[:] = 0
-        i = offsets[d]
-        while i < heads[d]:
-            i, told = _next_word(data, i, heads[d])
-            if told and not held[told >> np.uint64(53)]:
-                held[told >> np.uint64(53)] = np.uint32(told)
-        for k in range(of[d], of[d + 1]):
-            i, every, met = max(starts[k], heads[d]), 0, 0
-            while i < ends[k]:
-                i, told = _next_word(data, i, ends[k])
-                every += told > 0
-                met += told > 0 and held[told >> np.uint64(53)] == np.uint32(told)
-            out[k] = every >= WORDS and 3 * met >= every
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _next_word(data: Bytes, at: Any, stop: int) -> tuple[Any, np.uint64]:
-    """Return where the next word ends, and its hash; 0 for one of a single byte, or none."""
-    start, h = at, np.uint64(0xCBF29CE484222325)
-    while at < stop:
-        byte = data[at]
-        small = byte | 0x20
-        if byte < 0x80 and not 0x61 <= small <= 0x7A:
-            if at > start:
-                break
-            start = at + 1
-        else:
-            h = (h ^ np.uint64(small if byte < 0x80 else byte)) * np.uint64(0x100000001B3)
-        at += 1
-    return at, mix64(h) if at - start > 1 else np.uint64(0)
-
-
-@numba.njit(cache=True, nogil=True)
-def _refused(code: int) -> bool:
-    """Say whether CLD2 takes no text with this character: a control, or a code point that is no character."""
-    control = code < 0x20 and not (code == 0x09 or code == 0x0A or code == 0x0C or code == 0x0D)
-    return control or 0x7F <= code <= 0x9F or 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE

@@ -67,3 +67,18 @@ def plain_end(data: Bytes, at: Any, stop: int) -> Any:
     while at + 8 <= stop and is_plain(eight(data, at)):
         at += 8
     return at
+
+
+@numba.njit(cache=True, nogil=True)
+def letters_end(data: Bytes, at: Any, stop: int) -> Any:
+    """Return a place in data[at:stop] before which all are ASCII letters: where these end, but for the last seven bytes, which are not looked at.
+
+    Most words have so few letters that this finds the end without a loop, of which nobody could foretell how often it runs.
+    """
+    while at + 8 <= stop:
+        part = eight(data, at)
+        others = (~letters_of(part & ~HIGHEST) | part) & HIGHEST
+        if others:
+            return at + many((others & (~others + np.uint64(1))) - np.uint64(1))
+        at += 8
+    return at

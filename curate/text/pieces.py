@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalog.split import Bytes, Offsets, decode
+from curate.text.eights import letters_end
 from curate.text.letters import PLACE, classes
 
 SIGN, LETTER, NUMBER, WHITE = range(4)
@@ -68,6 +69,8 @@ def _piece_end(data: Bytes, at: Any, stop: int, kinds: Kinds) -> Any:
         if behind != WHITE:
             kind = behind
             i += width
+    if kind == LETTER:
+        i = letters_end(data, i, stop)
     while i < stop:
         behind, width = _kind(data, i, kinds)
         if behind != kind:
