@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from catalog.eight import hash_run
 from catalog.schema import text_bytes
 from catalog.split import split_words
 from curate.repetition import repeated_runs
-from catalog.eight import hash_run
 from curate.text.again import may_repeat, sieve_for
 
 

@@ -9,8 +9,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from catalog.split import Bytes, Offsets, decode
 from catalog.eight import eight
+from catalog.split import Bytes, Offsets, decode
 
 COUNTED = ("zero_width", "soft_hyphens", "bidi", "overrides", "tags", "selectors", "split_words", "mixed_words")
 PLACE = {name: place for place, name in enumerate(COUNTED)}

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from catalog.schema import text_bytes
+from catalog.eight import HIGH, ONES, eight, ones
+from catalog.schema import mix64, text_bytes
 from catalog.split import ALPHA, UPPER, WHITE, Bytes, Hashes, Offsets, Small, Table, characters, decode, hash_word
 from catalog.stage import once
 
@@ -54,6 +55,13 @@ def _count(data: Bytes, texts: Offsets, table: Table) -> Offsets:
     for d in range(texts.size - 1):
         at, inside = texts[d], False
         while at < texts[d + 1]:
+            if at + 8 <= texts[d + 1]:
+                simple, spaces = white_of(eight(data, at))
+                if simple:
+                    count += ones(~(spaces | np.uint64(0x7F * ONES)) & (spaces << np.uint64(8) | np.uint64(0 if inside else 0x80)))
+                    inside = spaces >> np.uint64(56) == 0
+                    at += 8
+                    continue
             code, width = decode(data, at)
             white = table[code] & WHITE > 0
             count += not (white or inside)
@@ -61,6 +69,35 @@ def _count(data: Bytes, texts: Offsets, table: Table) -> Offsets:
             at += width
         documents[d + 1] = count
     return documents
+
+
+@numba.njit(cache=True, nogil=True)
+def white_of(word: np.uint64) -> tuple[bool, np.uint64]:
+    """Say whether eight bytes are ASCII without control characters but newlines; return the high bits of spaces and newlines."""
+    low = np.uint64(0x7F * ONES)
+    space, newline = word ^ np.uint64(0x20 * ONES), word ^ np.uint64(0x0A * ONES)
+    newlines = ~((newline & low) + low | newline | low)
+    control = ~((word & np.uint64(0x60 * ONES)) + np.uint64(0x60 * ONES) | word) & np.uint64(HIGH)
+    return (word & np.uint64(HIGH) | control & ~newlines) == 0, ~((space & low) + low | space | low) | newlines
+
+
+@numba.njit(cache=True, nogil=True)
+def _plain_word(data: Bytes, at: int, stop: int, table: Table) -> tuple[int, int, np.uint64]:
+    """Return where a word of ASCII alone ends, read once, what any of its characters is, and its hash; 0 as the end for any other."""
+    lower = np.uint64(0xCBF29CE484222325)
+    some: Any = np.int64(0)
+    i: Any = at
+    while i < stop:
+        byte = data[i]
+        entry = np.int64(table[byte])
+        if entry & WHITE or byte >= 0x80:
+            break
+        some |= entry
+        lower = (lower ^ np.uint64(byte | (entry & UPPER) >> 2)) * np.uint64(0x100000001B3)
+        i += 1
+    if i < stop and data[i] >= 0x80:
+        return 0, 0, lower
+    return i, some, mix64(lower)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -79,9 +116,13 @@ def _split(
             if entry & WHITE:
                 at += width
                 continue
-            start, length = at, 0
-            some: Any = np.int64(0)
             told = CAPITAL if entry & UPPER else 0
+            end, some, lower = _plain_word(data, at, stop, table)
+            if end:
+                starts[w], ends[w], lengths[w], flags[w], lowers[w] = at, end, end - at, told | some & (ALPHA | UPPER), lower
+                w, at = w + 1, end
+                continue
+            start, length = at, 0
             while not entry & WHITE:
                 some |= entry
                 length += 1
