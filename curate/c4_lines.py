@@ -151,7 +151,8 @@ def _most_spans(data: Bytes, texts: Offsets) -> int:
 @numba.njit(cache=True, nogil=True)
 def _length(data: Bytes, start: int, end: int) -> int:
     """Return the characters of data[start:end]."""
-    return characters_in(data, start, end)
+    length: int = characters_in(data, start, end)
+    return length
 
 
 @numba.njit(cache=True, nogil=True)
