@@ -6,9 +6,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from catalog.eight import ONES, characters_in, eight, ones, same
 from catalog.split import ALPHA, DIGIT, KIND, PUNCT, SPACE, TERMINAL, WHITE, Bytes, Offsets, Table, Words, characters, decode, line_end, stripped, word_end
 from curate.repetition import longest_of
 from curate.text.phrases import find, tables
+from curate.text.spaced import white_of
 
 LONG_WORD, FEW_WORDS, LOREM, JAVASCRIPT, CURLY, POLICY, KEPT = range(7)
 """What becomes of a line, apart from the rule of its last sign: the first rule that meets it; the last is no rule."""
@@ -86,7 +88,7 @@ def _judge(
         at, stop, w, char = texts[d], texts[d + 1] if wanted[d] else texts[d], documents[d], 0
         while at < stop:
             end, after = line_end(data, at, stop)
-            chars, n_words, widest, bracket, curly = _measure(data, at, after, table)
+            chars, n_words, widest, bracket, curly = _measure(data, at, after, max_word, table)
             start, end = stripped(data, at, end, table)
             marked, line = made, filled + 1  # behind a newline
             size = end - start
@@ -149,19 +151,31 @@ def _most_spans(data: Bytes, texts: Offsets) -> int:
 @numba.njit(cache=True, nogil=True)
 def _length(data: Bytes, start: int, end: int) -> int:
     """Return the characters of data[start:end]."""
-    length = 0
-    for i in range(start, end):
-        length += data[i] & 0xC0 != 0x80
+    length: int = characters_in(data, start, end)
     return length
 
 
 @numba.njit(cache=True, nogil=True)
-def _measure(data: Bytes, start: int, end: int, table: Table) -> tuple[int, int, int, bool, bool]:
-    """Return a line's characters, its words between white space, the longest's characters, and whether it has `[` and `{`."""
+def _measure(data: Bytes, start: int, end: int, max_word: int, table: Table) -> tuple[int, int, int, bool, bool]:
+    """Return a line's characters, its words between white space, the longest's characters, and whether it has `[` and `{`.
+
+    Of a line without room for a word of more than `max_word` characters the longest is not looked for.
+    """
+    brief = end - start <= max_word
     length = words = widest = width = 0
     bracket = curly = False
     i = start
     while i < end:
+        if brief and i + 8 <= end:
+            word = eight(data, i)
+            simple, spaces = white_of(word)
+            if simple:
+                words += ones(~(spaces | np.uint64(0x7F * ONES)) & (spaces << np.uint64(8) | np.uint64(0 if width else 0x80)))
+                width = 0 if spaces >> np.uint64(56) else 1
+                bracket |= same(word, 0x5B) != 0
+                curly |= same(word, 0x7B) != 0
+                length, i = length + 8, i + 8
+                continue
         code, size = decode(data, i)
         if table[code] & WHITE:
             width = 0

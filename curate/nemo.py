@@ -1,10 +1,13 @@
 """NeMo Curator's heuristics that Gopher and C4 do not have, as numbers (its text filters, defaults as of 2026)."""
 
+from typing import Any
+
 import numba
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from catalog.eight import eight, next_newline, same
 from catalog.split import Bytes, Offsets, Table, characters, stripped
 from catalog.stage import declares
 from curate.text.letters import PLACE, Counts, letters
@@ -85,11 +88,14 @@ def _words(data: Bytes, documents: Offsets, starts: Offsets, ends: Offsets, leng
         hashed = False
         for byte in data[starts[documents[d]] : ends[documents[d + 1] - 1]]:
             hashed |= byte == 0x23
+        longest: Any = np.int64(0)
         for w in range(documents[d], documents[d + 1]):
-            out[d, 0] = max(out[d, 0], lengths[w])
-            runs = _hashes(data, starts[w], ends[w]) if hashed else 0
-            size = ends[w] - starts[w]
-            out[d, 1] += 2 * runs > lengths[w] or (3 <= size <= 5 and _is_ellipsis(data, starts[w], ends[w]))
+            longest = max(longest, lengths[w])
+            first, size = data[starts[w]], ends[w] - starts[w]
+            if (first == 0x2E) | (first == 0x5B) | (first == 0x28) | (first == 0x2D) | (first == 0xE2) | hashed:
+                runs = _hashes(data, starts[w], ends[w]) if hashed else 0
+                out[d, 1] += 2 * runs > lengths[w] or (3 <= size <= 5 and _is_ellipsis(data, starts[w], ends[w]))
+        out[d, 0] = longest
     return out
 
 
@@ -125,9 +131,7 @@ def _lines(data: Bytes, texts: Offsets, table: Table) -> Counts:
     for d in range(texts.size - 1):
         at, stop = texts[d], texts[d + 1]
         while at < stop:
-            end = at
-            while end < stop and data[end] != 0x0A:
-                end += 1
+            end = next_newline(data, at, stop)
             first, last = stripped(data, at, end, table)
             if first < last:
                 byte = data[last - 1]
@@ -155,6 +159,8 @@ def _bulleted(data: Bytes, at: int) -> bool:
 def _addresses(data: Bytes, at: int, end: int) -> int:
     """Return the characters of a line that stand in addresses."""
     chars = 0
+    if not _has_colon(data, at, end):
+        return 0
     while at < end:
         if data[at] != 0x68 or not _begins(data, at, end):
             at += 1
@@ -163,6 +169,18 @@ def _addresses(data: Bytes, at: int, end: int) -> int:
             chars += data[at] & 0xC0 != 0x80
             at += 1
     return chars
+
+
+@numba.njit(cache=True, nogil=True)
+def _has_colon(data: Bytes, at: int, end: int) -> bool:
+    i: Any = at
+    while i + 8 <= end:
+        if same(eight(data, i), 0x3A):
+            return True
+        i += 8
+    while i < end and data[i] != 0x3A:
+        i += 1
+    return bool(i < end)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -181,9 +199,9 @@ def _paragraphs(data: Bytes, texts: Offsets) -> Counts:
     for d in range(texts.size - 1):
         at, stop = texts[d], texts[d + 1]
         while at <= stop:
-            end = at
-            while end < stop and not (data[end] == 0x0A and end + 1 < stop and data[end + 1] == 0x0A):
-                end += 1
+            end = next_newline(data, at, stop)
+            while end < stop and not (end + 1 < stop and data[end + 1] == 0x0A):
+                end = next_newline(data, end + 1, stop)
             found = find(data, at, end, LETTERS, LENGTHS, KINDS, ANCHORS, BEGUN)
             out[d, 0] += 1
             out[d, 1] += found >> BOILERPLATE & 1
