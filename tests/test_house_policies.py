@@ -21,6 +21,10 @@ HOUSE = brought("policies")
 FEW = 'drop:\n  few: "gopher.n_words < 12"\n'
 
 
+EVERY = "[language.identify, c4.signals, gopher.signals, fineweb.after_c4, dclm.signals, refinedweb.signals, urls.listed, pii.spans]"
+"""What `fineweb` and `dclm` read."""
+
+
 def recipe(home: Path, policy: str, stages: str = "[gopher.signals]") -> Path:
     notes = [{"text": " ".join(["water"] * n), "uri": f"https://mill.example/{n}"} for n in range(4, 20)]
     (home / "notes.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes), encoding="utf-8")
@@ -42,10 +46,10 @@ def test_every_clause_of_the_house_cites_its_source(path: Path) -> None:
 
 
 def test_a_name_is_the_houses_unless_one_lies_beside_the_recipe(tmp_path: Path) -> None:
-    found = load(recipe(tmp_path, "[fineweb, dclm]")).policies
+    found = load(recipe(tmp_path, "[fineweb, dclm]", EVERY)).policies
     assert found == {"fineweb": str(HOUSE / "fineweb.yaml"), "dclm": str(HOUSE / "dclm.yaml")}
     mine = own(tmp_path, "fineweb")
-    assert load(recipe(tmp_path, "[fineweb, dclm]")).policies == {**found, "fineweb": str(mine.resolve())}
+    assert load(recipe(tmp_path, "[fineweb, dclm]", EVERY)).policies == {**found, "fineweb": str(mine.resolve())}
 
 
 def test_a_policy_of_ones_own_extends_the_houses_by_name(tmp_path: Path) -> None:
@@ -111,7 +115,7 @@ def test_an_installation_brings_them(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "clone")
     script = "import sys; from catalog.recipe import load; print(*load(sys.argv[1]).policies.values())"
     environ = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    said = subprocess.run([sys.executable, "-c", script, recipe(tmp_path, "[fineweb, dclm]")], cwd="/", env=environ, capture_output=True, text=True)
+    said = subprocess.run([sys.executable, "-c", script, recipe(tmp_path, "[fineweb, dclm]", EVERY)], cwd="/", env=environ, capture_output=True, text=True)
     folder = tmp_path / "site/headrace/recipes/policies"
     assert said.stdout.split() == [str(folder / "fineweb.yaml"), str(folder / "dclm.yaml")], said.stderr
     begun = subprocess.run([sys.executable, "-m", "headrace", "init", "curate", "--out", tmp_path / "new.yaml"], cwd="/", env=environ, capture_output=True)
