@@ -13,7 +13,7 @@ Tables = tuple[npt.NDArray[np.uint8], Places, Places, Places, npt.NDArray[np.boo
 
 
 def tables(phrases: Mapping[str, tuple[int, int]]) -> Tables:
-    """Return what `find` wants to know of phrases, each with its kind and the place of its rarest letter, or the one before the last, by which it is looked for."""
+    """Return what `find` wants to know of phrases, each with its kind and the place of its rarest letter, by which it is looked for."""
     width = max(map(len, phrases))
     letters = np.array([list(phrase.encode().ljust(width, b"\0")) for phrase in phrases], np.uint8)
     lengths = np.array([len(phrase) for phrase in phrases])
