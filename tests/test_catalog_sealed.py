@@ -67,7 +67,7 @@ def sealed_db(lake, tmp_path_factory):
     """A connection as the child seals it, here, so that a hundred attacks take a second."""
     folders = [str(lake.root / folder) for folder in ("data", "annotations")]
     spill = str(tmp_path_factory.mktemp("spill"))
-    request = {"catalogue": str(lake.catalogue), "tables": {}, "views": [], "memory": GIB, "disk": GIB, "temp": spill, "folders": folders}
+    request = {"catalogue": str(lake.catalogue), "tables": {}, "views": [], "pinned": False, "memory": GIB, "disk": GIB, "temp": spill, "folders": folders}
     db = connect()
     sealed.seal(db, request)
     yield db
