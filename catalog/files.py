@@ -128,13 +128,8 @@ def verdict_family(policy: str | None) -> str:
     return f"verdict_{policy.replace('-', '_')}" if policy else "verdict"
 
 
-def ids_hash(ids: pl.Series | Iterable[str]) -> str:
-    """Return the hash of doc_ids in order."""
-    return _IdsHash().update(ids).hexdigest()
-
-
 class _IdsHash:
-    """The running form: ids have a fixed length, so joining them is unambiguous."""
+    """The hash of doc_ids in order, as they come: ids have a fixed length, so joining them is unambiguous."""
 
     def __init__(self) -> None:
         self.state = hashlib.blake2b(digest_size=16)

@@ -22,7 +22,6 @@ EPOCHS = 30
 TOLERANCE = 3e-3
 
 Numbers = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass

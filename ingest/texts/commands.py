@@ -17,7 +17,6 @@ CUT = {
 MATH = ("equation", "align", "gather", "multline", "eqnarray", "displaymath", "math", "flalign", "alignat", "xalignat", "dmath", "IEEEeqnarray", "dgroup",
     "empheq")
 LISTS = ("itemize", "enumerate", "description", "compactitem", "compactenum", "inparaenum", "inparaitem", "list", "enumerate*", "itemize*", "tablenotes")
-VERBATIMS = ("verbatim", "verbatim*", "lstlisting", "minted", "Verbatim", "alltt")
 ARGUMENTS = {
     "minipage": 1, "multicols": 1, "adjustbox": 1, "wrapfig": 1, "restatable": 2, "spacing": 1, "otherlanguage": 1, "column": 1, "CJK": 2,
     "adjustwidth": 2, "changemargin": 2, "addmargin": 1, "varwidth": 1, "turn": 1, "rotate": 1,
