@@ -25,7 +25,11 @@ from curate.models.kept import keep, kept, reading
 VERSION = 1
 KIND = "benchmarks"
 SEED = 4
-"""Words of the n-grams by which an item is noticed, as in allenai/decon; an item of fewer is not looked for."""
+"""Words of the n-grams by which an item is noticed: of items of 12 words with each seventh word changed 97 % have one left, of 5-grams 91 %."""
+WHOLE, FEWEST = 8, 5
+"""Words of an item that is looked for by itself, and of one that counts only where all of it stands with its answer behind it."""
+ANSWER_WORDS = 3
+"""Words that an answer must have to say anything: `B` and `42` stand behind many questions."""
 COMMON = 24
 """Items that share a seed at most: one of more is a phrase, not a mark of any of them. The two rarest of an item stay whatever they are."""
 BITS = 16
@@ -67,15 +71,17 @@ def build(benchmarks: Sequence[Benchmark], folder: str | Path) -> str:
     pieces = [one.items.select("doc_id", "text", "answer").sort("doc_id").with_columns(owner=pl.lit(n, pl.Int32)) for n, one in enumerate(ordered)]
     items = pl.concat(pieces) if pieces else pl.DataFrame(schema={"doc_id": pl.String, "text": pl.String, "answer": pl.String, "owner": pl.Int32})
     words, offsets = plain_words(split_words(*text_bytes(items["text"])))
-    items = items.with_columns(words=pl.Series(np.diff(offsets)), same=pl.Series(sequences(words, offsets))).with_row_index("place")
+    answers, answer_offsets = plain_words(split_words(*text_bytes(items["answer"].cast(pl.String))))
+    sizes = {"words": pl.Series(np.diff(offsets)), "answered": pl.Series(np.diff(answer_offsets)), "same": pl.Series(sequences(words, offsets))}
+    items = items.with_columns(**sizes).with_row_index("place")
     first = items.unique(["owner", "same"], keep="first", maintain_order=True)
-    wanted = first.filter(pl.col("words") >= SEED)
+    wanted = first.filter((pl.col("words") >= WHOLE) | ((pl.col("words") >= FEWEST) & (pl.col("answered") >= ANSWER_WORDS)))
     told = [_told(n, one, items, first, wanted) for n, one in enumerate(ordered)]
     if not wanted.height:
-        raise InputError(f"{', '.join(one.name for one in ordered)}: no item has {SEED} words or more, so none can be looked for")
+        raise InputError(f"{', '.join(one.name for one in ordered)}: no item has {WHOLE} words, or {FEWEST} and an answer of {ANSWER_WORDS}, so none can be looked for")
     places = wanted["place"].to_numpy().astype(np.int64)
     words, offsets = gathered(words, offsets, places)
-    answers, answer_offsets = plain_words(split_words(*text_bytes(wanted["answer"].cast(pl.String))))
+    answers, answer_offsets = gathered(answers, answer_offsets, places)
     arrays = {"words": words, "offsets": offsets, "weights": rarity(words, offsets), "answers": answers, "answer_offsets": answer_offsets}
     arrays |= {"ids": np.frombuffer("".join(wanted["doc_id"]).encode(), np.uint8).reshape(wanted.height, -1), "owners": wanted["owner"].to_numpy()}
     return keep(folder, {"kind": KIND, "version": VERSION, "splitter": SPLITTER, "benchmarks": told}, arrays | seeds(words, offsets))

@@ -4,7 +4,7 @@ A text's words are probed by a bit filter, what passes by the table of seeds; fr
 directions, over gaps of up to GAP words on either side, and what of the item was found is weighed by how rare its words are among items.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numba
 import numpy as np
@@ -12,49 +12,86 @@ import numpy.typing as npt
 
 from catalog.schema import mix64
 from catalog.split import Bytes, Offsets, Words
-from curate.bench.index import SEED, Hashes, Index, Places, Weights, bits_of
+from curate.bench.index import ANSWER_WORDS, SEED, Hashes, Index, Places, Weights, bits_of
 from curate.grams import GOLDEN, SIGN
 
 GAP = 6
-"""Words that may be missing, added or changed in a row; allenai/decon lets 11 5-grams of tokens go by, which are as many."""
+"""Words that may be missing, added or changed in a row; allenai/decon lets 11 of its 5-grams of tokens go by, which is about as far."""
 ROOM = 20
 """Words behind a question at least in which its answer is looked for, as in allenai/decon; twice its own length where that is more."""
-ANSWER_WORDS = 3
-"""Words that an answer must have to say anything: `B` and `42` stand behind many questions."""
 
 Floats = npt.NDArray[np.float64]
-Matches = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Found:
-    """Items found in texts, in order of text and place. `places` are rows of (text, item, first byte, end byte); `shares` of what was found of it.
+    """What of items stands in texts, in order of text and place; one row a place of an item.
 
-    shares: [weighted, n-gram, answer] as shares 0 to 1, answer -1 where the item has none that says anything; verbatim: all its words in one row.
+    text, item: numbers; size: words of the item; first, end: its words in the text, as numbers among all; weighted: share of the item by the weight of its words; run: share that stands
+    in runs of `ngram` words; answer: share of its answer's words that stand behind, -1 where it has none that says anything; verbatim: all its
+    words stand in one row.
     """
 
-    places: Matches
-    shares: Floats
-    verbatim: npt.NDArray[np.bool_]
+    text: Offsets
+    item: Offsets
+    size: Offsets
+    first: Offsets
+    end: Offsets
+    weighted: Floats
+    run: Floats
+    answer: Floats
+    verbatim: Flags
+
+    def filter(self, chosen: Flags) -> "Found":
+        return Found(*(getattr(self, one.name)[chosen] for one in fields(self)))
 
 
 def match(split: Words, index: Index, ngram: int, least: float) -> Found:
-    """Return every item of which at least `least` (by weight) or a run of `ngram` words stands in a text, best place by place."""
+    """Return every place of an item of which at least `least` (by weight) or a run of `ngram` words stands in a text."""
     a = index.arrays
     seeded = (a["table"], a["slots"], a["ends"], a["items"], a["places"], a["filter"])
     texts = (split.documents, split.lowers, split.flags)
     rows, shares = _match(texts, seeded, (a["words"], a["offsets"], a["weights"]), (a["answers"], a["answer_offsets"]), ngram, least)
-    places = np.empty((rows.shape[0], 4), np.int64)
-    places[:, :2], places[:, 2], places[:, 3] = rows[:, :2], split.starts[rows[:, 2]], split.ends[rows[:, 3]]
-    return Found(places, shares, rows[:, 4] > 0)
+    sizes = np.diff(a["offsets"])[rows[:, 1]]
+    return Found(rows[:, 0], rows[:, 1], sizes, rows[:, 2], rows[:, 3], *np.minimum(shares, 1.0).T, rows[:, 4] > 0)
+
+
+def best(found: Found, score: Floats, owners: Places) -> Found:
+    """Return what is no more than another item's stretch of the same benchmark: of two that share more than half of the words, the better scored.
+
+    Items that were made by one template are much alike; an item that stands twice in a text stays twice.
+    """
+    order = np.lexsort((found.first, found.item, -score, owners[found.item], found.text))
+    kept = _apart(order, found.text, owners[found.item].astype(np.int64), found.first, found.end)
+    return found.filter(kept)
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
+def _apart(order: Offsets, texts: Offsets, owners: Offsets, first: Offsets, end: Offsets) -> Flags:
+    """Say which stretches, taken in this order, are not mostly covered by those of their text and benchmark that were taken before."""
+    kept = np.zeros(order.size, np.bool_)
+    low = first.min() if first.size else 0
+    taken = np.zeros(end.max() - low if end.size else 0, np.int64)
+    group, text, owner = 0, np.int64(-1), np.int64(-1)
+    for k in order:
+        if texts[k] != text or owners[k] != owner:
+            group, text, owner = group + 1, texts[k], owners[k]
+        covered = 0
+        for w in range(first[k] - low, end[k] - low):
+            covered += taken[w] == group
+        if 2 * covered <= end[k] - first[k]:
+            kept[k] = True
+            taken[first[k] - low : end[k] - low] = group
+    return kept
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
 def _match(
     texts: tuple[Offsets, Hashes, Bytes], seeded: tuple[Hashes, Places, Places, Places, Places, Hashes], items: tuple[Hashes, Offsets, Weights],
     answers: tuple[Hashes, Offsets], ngram: int, least: float,
-) -> tuple[Matches, Floats]:  # fmt: skip
-    """Rows of (text, item, first word, last word, whether verbatim), and their shares."""
+) -> tuple[Offsets, Floats]:  # fmt: skip
+    """Rows of (text, item, first word, the one behind the last, whether verbatim), and their shares."""
     documents, lowers, flags = texts
     table, slots, ends, posted, at, sieve = seeded
     longest = 1
@@ -98,7 +135,7 @@ def _match(
                     continue
                 if count == rows.shape[0]:
                     rows, shares = np.concatenate((rows, np.empty_like(rows))), np.concatenate((shares, np.empty_like(shares)))
-                rows[count] = d, item, where[start], where[end - 1], np.int64(verbatim)
+                rows[count] = d, item, where[start], where[end - 1] + 1, np.int64(verbatim)
                 shares[count] = share, run, _answered(answers, item, words, n, end)
                 count += 1
     return rows[:count], shares[:count]
@@ -123,7 +160,7 @@ def _grown(items: tuple[Hashes, Offsets, Weights], item: int, at: int, words: Ha
     run = left[1] + SEED + right[1]
     inner = left[2] + seed + right[2] if run >= least else 0.0
     share = (left[0] + seed + right[0]) / total
-    return left[4] + 1 if left[4] < first else first, right[4], share, (inner + left[3] + right[3]) / total, run == stop - begin
+    return left[4] + 1, right[4], share, (inner + left[3] + right[3]) / total, run == stop - begin
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
