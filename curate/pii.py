@@ -15,6 +15,7 @@ from curate.personal.hosts import ipv4, ipv6
 from curate.personal.judge import Span, judge_number, judge_word
 from curate.personal.mail import email
 from curate.personal.phones import check_regions
+from curate.text.places import characters
 
 KINDS = ("email", "ip", "phone", "card", "iban", "id", "wallet")
 ADDS = {"spans": pa.list_(SPAN), **{f"{kind}s": pa.int64() for kind in KINDS}}

@@ -78,11 +78,12 @@ def build(benchmarks: Sequence[Benchmark], folder: str | Path) -> str:
     wanted = first.filter((pl.col("words") >= WHOLE) | ((pl.col("words") >= FEWEST) & (pl.col("answered") >= ANSWER_WORDS)))
     told = [_told(n, one, items, first, wanted) for n, one in enumerate(ordered)]
     if not wanted.height:
-        raise InputError(f"{', '.join(one.name for one in ordered)}: no item has {WHOLE} words, or {FEWEST} and an answer of {ANSWER_WORDS}, so none can be looked for")
+        names = ", ".join(one.name for one in ordered)
+        raise InputError(f"{names}: no item has {WHOLE} words, or {FEWEST} and an answer of {ANSWER_WORDS}, so none can be looked for")
     places = wanted["place"].to_numpy().astype(np.int64)
     words, offsets = gathered(words, offsets, places)
     answers, answer_offsets = gathered(answers, answer_offsets, places)
-    arrays = {"words": words, "offsets": offsets, "weights": rarity(words, offsets), "answers": answers, "answer_offsets": answer_offsets}
+    arrays: dict[str, Array] = {"words": words, "offsets": offsets, "weights": rarity(words, offsets), "answers": answers, "answer_offsets": answer_offsets}
     arrays |= {"ids": np.frombuffer("".join(wanted["doc_id"]).encode(), np.uint8).reshape(wanted.height, -1), "owners": wanted["owner"].to_numpy()}
     return keep(folder, {"kind": KIND, "version": VERSION, "splitter": SPLITTER, "benchmarks": told}, arrays | seeds(words, offsets))
 

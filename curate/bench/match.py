@@ -28,9 +28,11 @@ Flags = npt.NDArray[np.bool_]
 class Found:
     """What of items stands in texts, in order of text and place; one row a place of an item.
 
-    text, item: numbers; size: words of the item; first, end: its words in the text, as numbers among all; weighted: share of the item by the weight of its words; run: share that stands
-    in runs of `ngram` words; answer: share of its answer's words that stand behind, -1 where it has none that says anything; verbatim: all its
-    words stand in one row.
+    text, item     numbers; size: words of the item
+    first, end     its words in the text, as numbers among the words of all texts
+    weighted       share of the item that was found, by the weight of its words; run: share that stands in runs of `ngram` words
+    answer         share of its answer's words that stand behind it, -1 where it has none that says anything
+    verbatim       all its words stand in one row
     """
 
     text: Offsets
@@ -54,7 +56,8 @@ def match(split: Words, index: Index, ngram: int, least: float) -> Found:
     texts = (split.documents, split.lowers, split.flags)
     rows, shares = _match(texts, seeded, (a["words"], a["offsets"], a["weights"]), (a["answers"], a["answer_offsets"]), ngram, least)
     sizes = np.diff(a["offsets"])[rows[:, 1]]
-    return Found(rows[:, 0], rows[:, 1], sizes, rows[:, 2], rows[:, 3], *np.minimum(shares, 1.0).T, rows[:, 4] > 0)
+    weighted, run, answer = np.minimum(shares, 1.0).T
+    return Found(rows[:, 0], rows[:, 1], sizes, rows[:, 2], rows[:, 3], weighted, run, answer, rows[:, 4] > 0)
 
 
 def best(found: Found, score: Floats, owners: Places) -> Found:
@@ -104,28 +107,15 @@ def _match(
     for _ in range(SEED):
         last = last * GOLDEN
     for d in range(documents.size - 1):
-        n = 0
-        for w in range(documents[d], documents[d + 1]):
-            words[n], where[n] = lowers[w], w
-            n += (flags[w] & SIGN) == 0
+        n = _plain(lowers, flags, documents[d], documents[d + 1], words, where)
         h = np.uint64(0)
         for i in range(n):
-            h = h * GOLDEN + words[i]
-            if i < SEED - 1:
-                continue
-            if i >= SEED:
-                h -= last * words[i - SEED]
-            key = max(mix64(h), np.uint64(1))
-            bits = bits_of(key)
-            if sieve[np.int64(key & np.uint64(sieve.size - 1))] & bits != bits:
-                continue
-            place = np.int64((key >> np.uint64(20)) & np.uint64(table.size - 1))
-            while table[place] != 0 and table[place] != key:
-                place = (place + 1) & (table.size - 1)
-            if table[place] == 0:
+            h = h * GOLDEN + words[i] - (last * words[i - SEED] if i >= SEED else np.uint64(0))
+            slot = _slot(table, slots, sieve, h) if i >= SEED - 1 else -1
+            if slot < 0:
                 continue
             first = i - SEED + 1
-            for p in range(ends[slots[place]], ends[slots[place] + 1]):
+            for p in range(ends[slot], ends[slot + 1]):
                 item = np.int64(posted[p])
                 if text[item] == d and first < done[item]:
                     continue
@@ -139,6 +129,29 @@ def _match(
                 shares[count] = share, run, _answered(answers, item, words, n, end)
                 count += 1
     return rows[:count], shares[:count]
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
+def _plain(lowers: Hashes, flags: Bytes, first: int, stop: int, words: Hashes, where: Offsets) -> int:
+    """Write the words of a text that are not punctuation alone, and their numbers; return how many there are."""
+    n: int = 0
+    for w in range(first, stop):
+        words[n], where[n] = lowers[w], w
+        n += (flags[w] & SIGN) == 0
+    return n
+
+
+@numba.njit(cache=True, nogil=True, inline="always")  # type: ignore[misc, unused-ignore]
+def _slot(table: Hashes, slots: Places, sieve: Hashes, h: np.uint64) -> int:
+    """Return the number of the seed with this hash, -1 where there is none."""
+    key = max(mix64(h), np.uint64(1))
+    bits = bits_of(key)
+    if sieve[np.int64(key & np.uint64(sieve.size - 1))] & bits != bits:
+        return -1
+    place = np.int64((key >> np.uint64(20)) & np.uint64(table.size - 1))
+    while table[place] != 0 and table[place] != key:
+        place = (place + 1) & (table.size - 1)
+    return int(slots[place]) if table[place] else -1
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
@@ -225,10 +238,10 @@ def _answered(answers: tuple[Hashes, Offsets], item: int, words: Hashes, n: int,
     if size < ANSWER_WORDS:
         return -1.0
     stop = min(n, end + max(2 * size, ROOM))
-    there = 0
+    there: int = 0
     for j in range(offsets[item], offsets[item + 1]):
         for i in range(end, stop):
             if words[i] == theirs[j]:
                 there += 1
                 break
-    return there / size
+    return float(there / size)
