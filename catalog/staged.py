@@ -24,9 +24,9 @@ TAKEN = (
 class Stage:
     """One stage of a curate part: the function, its knobs, the family it writes, where it runs, behind which cuts, and which time it is forced.
 
-    `models`, `files` and `benchmarks` are the knobs that name such; `stands` is what stands for knobs in the address: digests, not paths; `promised` are
-    the same digests by the paths, for the worker who reads what lies there. `at` is its place in the recipe, for errors; `reads` are the columns that it
-    reads and `kinds` those of the models that it can use, as far as its source tells.
+    `models`, `files` and `benchmarks` are the knobs that name such; `stands` is what stands for knobs in the address: digests, not paths; `promised`
+    are the same digests by the paths, for the worker who reads what lies there; `told` is written beside the columns, for who reads them. `at` is its
+    place in the recipe, for errors; `reads` are the columns that it reads and `kinds` those of the models that it can use, as far as its source tells.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Stage:
     reads: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     benchmarks: tuple[str, ...] = ()
+    told: tuple[tuple[str, str], ...] = ()
 
     @property
     def against(self) -> list[str]:

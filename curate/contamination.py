@@ -22,8 +22,9 @@ ADDS = (
 )  # fmt: skip
 NEAR = 0.3
 """Share of an item below which what stands there is not even told of."""
-STRICT, LONG = 0.85, 13
-"""Share that is asked of the shortest item, WHOLE words; it falls to the knob's at LONG words, where chance has no part any more."""
+STRICT, BRIEF, LONG = 0.9, 3.0, 6.0
+"""Share that is asked of an item that says as little as BRIEF words that no other item has; it falls to the knob's at LONG such words. Of the passages of
+books, papers and code (docs/decontamination.md) those that hold the title of a film in a question about it would pass by less."""
 ANSWERED, EASED = 0.8, 0.1
 """Share of the answer's words that must stand behind a question to count, and how much less of the question is asked for then."""
 
@@ -41,8 +42,8 @@ def spans(batch: pl.DataFrame, *, against: Benchmarks, ngram: int = 13, overlap:
     items             how many items are matched
     spans             where: kind (verbatim, weighted, ngram), start, end in characters, benchmark, item, score; for a policy's `cut:`
 
-    An item is matched by `overlap` of its weight (more for one of fewer than 13 words, .1 less where its answer stands behind it), or by a run of
-    `ngram` words. One of 5 to 7 words needs all of them and its answer; a shorter one is not looked for. `ngram` and `weighted` also tell of what is
+    An item is matched by `overlap` of its words, by weight and by number (more where they say little, .1 less where its answer stands behind), or by
+    a run of `ngram` words. One of 5 to 7 words needs all of them and its answer; a shorter one is not looked for. `ngram` and `weighted` also tell of what is
     no match, from .3 on. `against` names datasets such as bench.*, those that the recipe makes and those of the lake.
     """
     if not isinstance(against, str):
@@ -60,9 +61,9 @@ def spans(batch: pl.DataFrame, *, against: Benchmarks, ngram: int = 13, overlap:
 
 
 def needed(found: Found, overlap: float) -> Floats:
-    """Return the share of an item that makes a match of it, by its words and whether its answer stands behind it; of the shortest 1, with its answer."""
+    """Return the share of an item that makes a match of it, by what it says and whether its answer stands behind it; of the shortest 1, with its answer."""
     answered = found.answer >= ANSWERED
-    asked = np.interp(found.size, [WHOLE, LONG], [max(STRICT, overlap), overlap]) - EASED * answered
+    asked = np.interp(found.rare, [BRIEF, LONG], [max(STRICT, overlap), overlap]) - EASED * answered
     out: Floats = np.where(found.size < WHOLE, np.where(answered, 1.0, np.inf), asked)
     return out
 
@@ -70,9 +71,14 @@ def needed(found: Found, overlap: float) -> Floats:
 def scored(found: Found, overlap: float) -> Floats:
     """Return the score of each place that is a match, 0 for the others."""
     asked = needed(found, overlap)
-    hit = np.where(found.size < WHOLE, found.verbatim & (asked <= 1), (found.weighted >= asked) | (found.run > 0))
+    hit = np.where(found.size < WHOLE, found.verbatim & (asked <= 1), (_least(found) >= asked) | (found.run > 0))
     out: Floats = np.where(hit, np.where(found.verbatim, 1.0, found.weighted), 0.0)
     return out
+
+
+def _least(found: Found) -> Floats:
+    """Return the share of an item that was found, by weight or by number of words, whichever is less: a title has the rare words of a question."""
+    return np.minimum(found.weighted, found.counted)
 
 
 def _most(values: Floats, texts: Offsets, rows: int) -> pl.Series:
@@ -84,7 +90,7 @@ def _most(values: Floats, texts: Offsets, rows: int) -> pl.Series:
 
 def _matches(found: Found, index: Index, overlap: float) -> pl.DataFrame:
     """Return one row a match: text, kind, benchmark, item, score, verbatim, answer."""
-    kinds = np.where(found.verbatim, "verbatim", np.where(found.weighted >= needed(found, overlap), "weighted", "ngram"))
+    kinds = np.where(found.verbatim, "verbatim", np.where(_least(found) >= needed(found, overlap), "weighted", "ngram"))
     items = found.item.tolist()
     return pl.DataFrame(
         {

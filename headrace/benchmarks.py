@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import polars as pl
 
@@ -64,10 +64,9 @@ def named(recipe: Recipe, lake: Lake, part: Part, keys: dict[str, str], names: S
     return dict(sorted({**others, **found}.items()))
 
 
-def indexed(recipe: Recipe, lake: Lake, part: Part, keys: dict[str, str], stage: Stage) -> tuple[str, str]:
-    """Return the folder of the index of a stage's evaluation sets, built where nobody has yet, and its digest."""
-    from curate.bench.index import Benchmark, build, known, there  # numba: not for every start of the front door
-    from headrace.scorers import digest_of
+def indexed(recipe: Recipe, lake: Lake, part: Part, keys: dict[str, str], stage: Stage) -> tuple[str, list[dict[str, Any]]]:
+    """Return the folder of the index of a stage's evaluation sets, built where nobody has yet, and what it says of them."""
+    from curate.bench.index import Benchmark, about, build, known, there  # numba: not for every start of the front door
 
     snapshots = named(recipe, lake, part, keys, stage.against)
     if not snapshots:
@@ -75,7 +74,7 @@ def indexed(recipe: Recipe, lake: Lake, part: Part, keys: dict[str, str], stage:
     folder = str(lake.root / "models" / f"benchmarks-{digest(known({name: snapshot.key for name, snapshot in snapshots.items()}))}")
     if not there(folder):
         build([Benchmark(name, one.key, one.version, items(one)) for name, one in snapshots.items()], folder)
-    return folder, digest_of(folder)
+    return folder, about(folder)
 
 
 def items(snapshot: Snapshot) -> pl.DataFrame:
@@ -89,3 +88,11 @@ def items(snapshot: Snapshot) -> pl.DataFrame:
         rows = rows.filter(pl.col(verdict).struct.field("kept")) if judged else rows
         frames.append(rows.select("doc_id", "text", pl.col("answer") if answered else pl.lit(None, pl.String).alias("answer")))
     return pl.concat(frames)
+
+
+def bounds(recipe: Recipe, lake: Lake, part: Part, keys: dict[str, str]) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the bound of each evaluation set that a mixture's max_contamination: means, and the key of its newest version. A name goes before a pattern."""
+    given: dict[str, float] = part.given["max_contamination"]
+    found = named(recipe, lake, part, keys, list(given))
+    said = {name: given.get(name, next((bound for one, bound in given.items() if fnmatchcase(name, one)), 0.0)) for name in found}
+    return said, {name: snapshot.key for name, snapshot in found.items()}

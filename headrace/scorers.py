@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from catalog.contaminated import EXAMINED
 from catalog.errors import InputError, RecipeError, near
 from catalog.lake import Lake
 from catalog.models import STORED, unfit
@@ -108,11 +109,13 @@ def resolved(stage: Stage, part: Part, recipe: Recipe, lake: Lake, keys: dict[st
         folder = _folder(str(knobs[knob]), part, recipe, lake, keys)
         knobs[knob], promised[folder] = folder, digest_of(folder)
         stands.append((knob, promised[folder]))
+    told = []
     for knob in stage.benchmarks:
-        folder, promised[folder] = indexed(recipe, lake, part, keys, stage)
-        knobs[knob] = folder
+        folder, examined = indexed(recipe, lake, part, keys, stage)
+        knobs[knob], promised[folder] = folder, digest_of(folder)
         stands.append((knob, promised[folder]))
-    return replace(stage, bound=replace(stage.bound, knobs=knobs), stands=tuple(stands), promised=tuple(promised.items()))
+        told.append((EXAMINED, json.dumps(examined)))
+    return replace(stage, bound=replace(stage.bound, knobs=knobs), told=tuple(told), stands=tuple(stands), promised=tuple(promised.items()))
 
 
 def _folder(name: str, part: Part, recipe: Recipe, lake: Lake, keys: dict[str, str]) -> str:

@@ -28,6 +28,8 @@ SEED = 4
 """Words of the n-grams by which an item is noticed: of items of 12 words with each seventh word changed 97 % have one left, of 5-grams 91 %."""
 WHOLE, FEWEST = 8, 5
 """Words of an item that is looked for by itself, and of one that counts only where all of it stands with its answer behind it."""
+FRAME, FRAMED = 0.9, 8
+"""Share of a benchmark's items, and how many items at least, that begin or end with the same words: those are how it asks (`Question:`), and no item's."""
 ANSWER_WORDS = 3
 """Words that an answer must have to say anything: `B` and `42` stand behind many questions."""
 COMMON = 24
@@ -54,7 +56,10 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class Index:
-    """An index that was read. Item i has the words words[offsets[i]:offsets[i + 1]] and the answer answers[answer_offsets[i]:...]."""
+    """An index that was read. Item i has the words words[offsets[i]:offsets[i + 1]] and the answer answers[answer_offsets[i]:...].
+
+    rare[i] is the weight of all its words in words that no other item has: how much the item says.
+    """
 
     benchmarks: tuple[dict[str, Any], ...]
     ids: list[str]
@@ -70,7 +75,7 @@ def build(benchmarks: Sequence[Benchmark], folder: str | Path) -> str:
     ordered = sorted(benchmarks, key=lambda one: one.name)
     pieces = [one.items.select("doc_id", "text", "answer").sort("doc_id").with_columns(owner=pl.lit(n, pl.Int32)) for n, one in enumerate(ordered)]
     items = pl.concat(pieces) if pieces else pl.DataFrame(schema={"doc_id": pl.String, "text": pl.String, "answer": pl.String, "owner": pl.Int32})
-    words, offsets = plain_words(split_words(*text_bytes(items["text"])))
+    words, offsets = unframed(*plain_words(split_words(*text_bytes(items["text"]))), items["owner"].to_numpy())
     answers, answer_offsets = plain_words(split_words(*text_bytes(items["answer"].cast(pl.String))))
     sizes = {"words": pl.Series(np.diff(offsets)), "answered": pl.Series(np.diff(answer_offsets)), "same": pl.Series(sequences(words, offsets))}
     items = items.with_columns(**sizes).with_row_index("place")
@@ -83,7 +88,10 @@ def build(benchmarks: Sequence[Benchmark], folder: str | Path) -> str:
     places = wanted["place"].to_numpy().astype(np.int64)
     words, offsets = gathered(words, offsets, places)
     answers, answer_offsets = gathered(answers, answer_offsets, places)
-    arrays: dict[str, Array] = {"words": words, "offsets": offsets, "weights": rarity(words, offsets), "answers": answers, "answer_offsets": answer_offsets}
+    weights = rarity(words, offsets)
+    rare = np.add.reduceat(weights, offsets[:-1]) / np.log1p(np.float32(wanted.height))
+    arrays: dict[str, Array] = {"words": words, "offsets": offsets, "weights": weights, "rare": rare.astype(np.float32)}
+    arrays |= {"answers": answers, "answer_offsets": answer_offsets}
     arrays |= {"ids": np.frombuffer("".join(wanted["doc_id"]).encode(), np.uint8).reshape(wanted.height, -1), "owners": wanted["owner"].to_numpy()}
     return keep(folder, {"kind": KIND, "version": VERSION, "splitter": SPLITTER, "benchmarks": told}, arrays | seeds(words, offsets))
 
@@ -123,11 +131,32 @@ def plain_words(split: Words) -> tuple[Hashes, Offsets]:
     return split.lowers[said], before[split.documents]
 
 
+def unframed(words: Hashes, offsets: Offsets, owners: Places) -> tuple[Hashes, Offsets]:
+    """Return the items without the words that nearly all of their benchmark begin with, and end with."""
+    starts, ends = offsets[:-1].copy(), offsets[1:].copy()
+    for owner in np.unique(owners):
+        mine = np.flatnonzero(owners == owner)
+        for edge, step in ((starts, 1), (ends, -1)):
+            same = mine
+            while mine.size >= FRAMED and (same := same[ends[same] - starts[same] > FEWEST]).size:
+                said = words[edge[same] if step > 0 else edge[same] - 1]
+                found, counts = np.unique(said, return_counts=True)
+                if counts.max() < FRAME * mine.size:
+                    break
+                same = same[said == found[counts.argmax()]]
+                edge[same] += step
+    return sliced(words, starts, ends - starts)
+
+
 def gathered(words: Hashes, offsets: Offsets, places: Offsets) -> tuple[Hashes, Offsets]:
     """Return the words of some items alone, and their offsets."""
-    sizes = np.diff(offsets)[places]
+    return sliced(words, offsets[places], np.diff(offsets)[places])
+
+
+def sliced(words: Hashes, starts: Offsets, sizes: Offsets) -> tuple[Hashes, Offsets]:
+    """Return words[start:start + size] of each item, end to end, and their offsets."""
     ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
-    source = np.repeat(offsets[places] - ends[:-1], sizes) + np.arange(ends[-1])
+    source = np.repeat(starts - ends[:-1], sizes) + np.arange(ends[-1])
     return words[source], ends
 
 

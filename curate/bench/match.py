@@ -28,9 +28,9 @@ Flags = npt.NDArray[np.bool_]
 class Found:
     """What of items stands in texts, in order of text and place; one row a place of an item.
 
-    text, item     numbers; size: words of the item
+    text, item     numbers; size, rare: words of the item, and how many rare ones its words are worth
     first, end     its words in the text, as numbers among the words of all texts
-    weighted       share of the item that was found, by the weight of its words; run: share that stands in runs of `ngram` words
+    weighted, counted    share of the item that was found, by the weight of its words, and by their number; run: share that stands in runs of `ngram` words
     answer         share of its answer's words that stand behind it, -1 where it has none that says anything
     verbatim       all its words stand in one row
     """
@@ -38,9 +38,11 @@ class Found:
     text: Offsets
     item: Offsets
     size: Offsets
+    rare: Floats
     first: Offsets
     end: Offsets
     weighted: Floats
+    counted: Floats
     run: Floats
     answer: Floats
     verbatim: Flags
@@ -56,8 +58,9 @@ def match(split: Words, index: Index, ngram: int, least: float) -> Found:
     texts = (split.documents, split.lowers, split.flags)
     rows, shares = _match(texts, seeded, (a["words"], a["offsets"], a["weights"]), (a["answers"], a["answer_offsets"]), ngram, least)
     sizes = np.diff(a["offsets"])[rows[:, 1]]
-    weighted, run, answer = np.minimum(shares, 1.0).T
-    return Found(rows[:, 0], rows[:, 1], sizes, rows[:, 2], rows[:, 3], weighted, run, answer, rows[:, 4] > 0)
+    rare = a["rare"][rows[:, 1]].astype(np.float64)
+    weighted, counted, run, answer = np.minimum(shares, 1.0).T
+    return Found(rows[:, 0], rows[:, 1], sizes, rare, rows[:, 2], rows[:, 3], weighted, counted, run, answer, rows[:, 4] > 0)
 
 
 def best(found: Found, score: Floats, owners: Places) -> Found:
@@ -102,7 +105,7 @@ def _match(
         longest = max(longest, documents[d + 1] - documents[d])
     words, where = np.empty(longest, np.uint64), np.empty(longest, np.int64)
     done, text = np.zeros(items[1].size - 1, np.int64), np.full(items[1].size - 1, -1, np.int64)
-    rows, shares, count = np.empty((16, 5), np.int64), np.empty((16, 3), np.float64), 0
+    rows, shares, count = np.empty((16, 5), np.int64), np.empty((16, 4), np.float64), 0
     last = np.uint64(1)
     for _ in range(SEED):
         last = last * GOLDEN
@@ -119,14 +122,14 @@ def _match(
                 item = np.int64(posted[p])
                 if text[item] == d and first < done[item]:
                     continue
-                start, end, share, run, verbatim = _grown(items, item, at[p], words, n, first, ngram)
+                start, end, share, number, run, verbatim = _grown(items, item, at[p], words, n, first, ngram)
                 text[item], done[item] = d, end
                 if share < least and run == 0:
                     continue
                 if count == rows.shape[0]:
                     rows, shares = np.concatenate((rows, np.empty_like(rows))), np.concatenate((shares, np.empty_like(shares)))
                 rows[count] = d, item, where[start], where[end - 1] + 1, np.int64(verbatim)
-                shares[count] = share, run, _answered(answers, item, words, n, end)
+                shares[count] = share, number, run, _answered(answers, item, words, n, end)
                 count += 1
     return rows[:count], shares[:count]
 
@@ -155,10 +158,13 @@ def _slot(table: Hashes, slots: Places, sieve: Hashes, h: np.uint64) -> int:
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
-def _grown(items: tuple[Hashes, Offsets, Weights], item: int, at: int, words: Hashes, n: int, first: int, ngram: int) -> tuple[int, int, float, float, bool]:
+def _grown(
+    items: tuple[Hashes, Offsets, Weights], item: int, at: int, words: Hashes, n: int, first: int, ngram: int
+) -> tuple[int, int, float, float, float, bool]:
     """Grow a seed: its words are the item's from `at` on and the text's from `first` on.
 
-    Returns the first word of the text and the one behind the last, the share found by weight, that in runs of `ngram` words, and whether it is whole.
+    Returns the first word of the text and the one behind the last, the shares found by weight and by number, that in runs of `ngram`
+    words, and whether it is whole.
     """
     theirs, offsets, weights = items
     begin, stop = offsets[item], offsets[item + 1]
@@ -173,25 +179,26 @@ def _grown(items: tuple[Hashes, Offsets, Weights], item: int, at: int, words: Ha
     run = left[1] + SEED + right[1]
     inner = left[2] + seed + right[2] if run >= least else 0.0
     share = (left[0] + seed + right[0]) / total
-    return left[4] + 1, right[4], share, (inner + left[3] + right[3]) / total, run == stop - begin
+    words_found = (left[5] + SEED + right[5]) / (stop - begin)
+    return left[4] + 1, right[4], share, words_found, (inner + left[3] + right[3]) / total, run == stop - begin
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
 def _reached(
     theirs: Hashes, weights: Weights, a: int, a_stop: int, words: Hashes, b: int, b_stop: int, s: int, least: int
-) -> tuple[float, int, float, float, int]:
+) -> tuple[float, int, float, float, int, int]:
     """Read an item from `a` and a text from `b` side by side, a step of `s` at a time, as long as they agree but for gaps.
 
-    Returns the weight found, the words and the weight of the run at the start, the weight of later runs of `least` words, and the place in the text
-    behind the last word that agrees (before it, where s is -1).
+    Returns the weight found, the words and the weight of the run at the start, the weight of later runs of `least` words, the place in the text
+    behind the last word that agrees (before it, where s is -1), and how many words agree.
     """
     found = inner = run_weight = first_weight = 0.0
-    run = first = 0
+    run = first = count = 0
     opened, reach = True, b
     while a != a_stop and b != b_stop:
         if theirs[a] == words[b]:
             found += weights[a]
-            run, run_weight = run + 1, run_weight + weights[a]
+            run, run_weight, count = run + 1, run_weight + weights[a], count + 1
             a, b = a + s, b + s
             reach = b
             continue
@@ -208,7 +215,7 @@ def _reached(
         first, first_weight = run, run_weight
     elif run >= least:
         inner += run_weight
-    return found, first, first_weight, inner, reach
+    return found, first, first_weight, inner, reach, count
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
