@@ -7,7 +7,6 @@ from typing import Any
 
 import polars as pl
 
-from catalog import spans
 from catalog.files import DataFile, Snapshot, footer, read
 from catalog.snapshots import verdict_of
 
@@ -45,6 +44,8 @@ def matches(snapshot: Snapshot) -> pl.DataFrame:
 
 def of_files(files: Iterable[DataFile], verdict: str, changes: Mapping[str, Any]) -> pl.DataFrame:
     """The same of data files, with the family of a policy's verdicts and what it cuts and masks."""
+    from catalog import spans  # numba starts in .6 s: not for every end of a run
+
     frames = [pl.DataFrame(schema=SCHEMA)]
     for file in files:
         if not scored(file):

@@ -40,7 +40,8 @@ def spans(batch: pl.DataFrame, *, against: Benchmarks, ngram: int = 13, overlap:
     weighted          the largest share of an item that stands there in order, by how rare its words are among items; gaps of 6 words are read over
     answer            share of the words of that item's answer that stand within twice their number behind it; null where it is too short to say anything
     items             how many items are matched
-    spans             where: kind (verbatim, weighted, ngram), start, end in characters, benchmark, item, score; for a policy's `cut:`
+    spans             where: kind (verbatim, weighted, ngram, and answer for what stands behind one of these), start, end in characters, benchmark,
+                      item, score (of an answer the share of its words); for a policy's `cut:`
 
     An item is matched by `overlap` of its words, by weight and by number (more where they say little, .1 less where its answer stands behind), or by
     a run of `ngram` words. One of 5 to 7 words needs all of them and its answer; a shorter one is not looked for. `ngram` and `weighted` also tell of what is
@@ -102,8 +103,14 @@ def _matches(found: Found, index: Index, overlap: float) -> pl.DataFrame:
 
 
 def _placed(matches: pl.DataFrame, split: Words, found: Found) -> pl.DataFrame:
-    """Return the matches with `start` and `end` in characters of their text, in order."""
+    """Return the matches with `start` and `end` in characters of their text, in order; behind those that are answered, a row of kind `answer`."""
     placed = matches.with_columns(start=pl.Series(split.starts[found.first]), end=pl.Series(split.ends[found.end - 1]))
+    behind = (found.answer >= ANSWERED) & (found.answered > found.end)
+    answers = placed.filter(pl.Series(behind)).with_columns(
+        pl.lit("answer").alias("kind"), score=pl.col("answer"), start=pl.Series(split.starts[np.minimum(found.end, split.starts.size - 1)][behind]),
+        end=pl.Series(split.ends[found.answered - 1][behind]),
+    )  # fmt: skip
+    placed = pl.concat([placed, answers])
     bytes_ = pl.concat([placed.select("text", byte=edge) for edge in ("start", "end")]).unique().sort("text", "byte")
     known = bytes_.with_columns(char=pl.Series(characters(split.data, split.texts, bytes_["text"].to_numpy(), bytes_["byte"].to_numpy())))
     for edge in ("start", "end"):
@@ -114,7 +121,8 @@ def _placed(matches: pl.DataFrame, split: Words, found: Found) -> pl.DataFrame:
 
 def _by_text(matches: pl.DataFrame) -> pl.DataFrame:
     """Return one row a text that has any match."""
-    top = pl.col("score").arg_max()
+    questions = pl.col("kind") != "answer"
+    top = pl.when(questions).then(pl.col("score")).arg_max()
     return matches.group_by("text", maintain_order=True).agg(
         pl.col("benchmark", "item", "score", "answer").get(top), pl.col("verbatim").max(),
         items=pl.struct("benchmark", "item").n_unique().cast(pl.Int64), spans=pl.struct("kind", "start", "end", "benchmark", "item", "score"),

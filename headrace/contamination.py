@@ -103,7 +103,7 @@ def _worst(found: dict[str, pl.DataFrame]) -> list[Row]:
     """The items that are matched in most documents, of all datasets; the better matched ones first among equals."""
     if not found:
         return []
-    together = pl.concat([frame.with_columns(dataset=pl.lit(name)) for name, frame in found.items()])
+    together = pl.concat([frame.with_columns(dataset=pl.lit(name)) for name, frame in found.items()]).filter(pl.col("kind") != "answer")
     by = together.group_by("dataset", "benchmark", "item").agg(
         documents=pl.col("doc_id").n_unique(), standing=pl.col("doc_id").filter(pl.col("kept") & pl.col("standing")).n_unique(), score=pl.col("score").max()
     )
@@ -113,7 +113,7 @@ def _worst(found: dict[str, pl.DataFrame]) -> list[Row]:
 def _example(lake: Lake, row: Row, found: dict[str, pl.DataFrame]) -> list[Row]:
     """The best match of an item, with its question and the stretch of the document."""
     frame = found[row["dataset"]].filter((pl.col("item") == row["item"]) & (pl.col("benchmark") == row["benchmark"]))
-    best = frame.sort("score", "doc_id", descending=[True, False]).row(0, named=True)
+    best = frame.filter(pl.col("kind") != "answer").sort("score", "doc_id", descending=[True, False]).row(0, named=True)
     dataset = row["dataset"].partition("@")[0]
     document = next((read_one(place)["document"] for place in lake.locate(best["doc_id"]) if place.dataset == dataset), None)
     if document is None:

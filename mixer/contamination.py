@@ -85,7 +85,7 @@ def _counted(name: str, bound: float, told: Given, found: pl.DataFrame) -> Given
 def _refusal(over: list[Given], found: pl.DataFrame) -> str:
     """One line: the worst evaluation set, in which documents, and what to do."""
     worst = over[0]
-    rows = found.filter(pl.col("benchmark") == worst["benchmark"]).sort("score", "doc_id", descending=[True, False])
+    rows = found.filter((pl.col("benchmark") == worst["benchmark"]) & (pl.col("kind") != "answer")).sort("score", "doc_id", descending=[True, False])
     ids = rows["doc_id"].unique(maintain_order=True).to_list()
     named = ", ".join(ids[:SHOWN]) + (f" and {len(ids) - SHOWN:,} more" if len(ids) > SHOWN else "")
     others = f" ({len(over) - 1} more over theirs)" if len(over) > 1 else ""

@@ -31,7 +31,7 @@ class Found:
     text, item     numbers; size, rare: words of the item, and how many rare ones its words are worth
     first, end     its words in the text, as numbers among the words of all texts
     weighted, counted    share of the item that was found, by the weight of its words, and by their number; run: share that stands in runs of `ngram` words
-    answer         share of its answer's words that stand behind it, -1 where it has none that says anything
+    answer         share of its answer's words that stand behind it, -1 where it has none that says anything; answered: the word behind the last of these
     verbatim       all its words stand in one row
     """
 
@@ -45,6 +45,7 @@ class Found:
     counted: Floats
     run: Floats
     answer: Floats
+    answered: Offsets
     verbatim: Flags
 
     def filter(self, chosen: Flags) -> "Found":
@@ -60,7 +61,7 @@ def match(split: Words, index: Index, ngram: int, least: float) -> Found:
     sizes = np.diff(a["offsets"])[rows[:, 1]]
     rare = a["rare"][rows[:, 1]].astype(np.float64)
     weighted, counted, run, answer = np.minimum(shares, 1.0).T
-    return Found(rows[:, 0], rows[:, 1], sizes, rare, rows[:, 2], rows[:, 3], weighted, counted, run, answer, rows[:, 4] > 0)
+    return Found(rows[:, 0], rows[:, 1], sizes, rare, rows[:, 2], rows[:, 3], weighted, counted, run, answer, rows[:, 5], rows[:, 4] > 0)
 
 
 def best(found: Found, score: Floats, owners: Places) -> Found:
@@ -97,7 +98,7 @@ def _match(
     texts: tuple[Offsets, Hashes, Bytes], seeded: tuple[Hashes, Places, Places, Places, Places, Hashes], items: tuple[Hashes, Offsets, Weights],
     answers: tuple[Hashes, Offsets], ngram: int, least: float,
 ) -> tuple[Offsets, Floats]:  # fmt: skip
-    """Rows of (text, item, first word, the one behind the last, whether verbatim), and their shares."""
+    """Rows of (text, item, first word, the one behind the last, whether verbatim, the one behind the answer), and their shares."""
     documents, lowers, flags = texts
     table, slots, ends, posted, at, sieve = seeded
     longest = 1
@@ -105,7 +106,7 @@ def _match(
         longest = max(longest, documents[d + 1] - documents[d])
     words, where = np.empty(longest, np.uint64), np.empty(longest, np.int64)
     done, text = np.zeros(items[1].size - 1, np.int64), np.full(items[1].size - 1, -1, np.int64)
-    rows, shares, count = np.empty((16, 5), np.int64), np.empty((16, 4), np.float64), 0
+    rows, shares, count = np.empty((16, 6), np.int64), np.empty((16, 4), np.float64), 0
     last = np.uint64(1)
     for _ in range(SEED):
         last = last * GOLDEN
@@ -128,8 +129,9 @@ def _match(
                     continue
                 if count == rows.shape[0]:
                     rows, shares = np.concatenate((rows, np.empty_like(rows))), np.concatenate((shares, np.empty_like(shares)))
-                rows[count] = d, item, where[start], where[end - 1] + 1, np.int64(verbatim)
-                shares[count] = share, number, run, _answered(answers, item, words, n, end)
+                answer, answered = _answered(answers, item, words, n, end)
+                rows[count] = d, item, where[start], where[end - 1] + 1, np.int64(verbatim), where[answered - 1] + 1
+                shares[count] = share, number, run, answer
                 count += 1
     return rows[:count], shares[:count]
 
@@ -238,17 +240,19 @@ def _met(theirs: Hashes, a: int, a_stop: int, words: Hashes, b: int, b_stop: int
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
-def _answered(answers: tuple[Hashes, Offsets], item: int, words: Hashes, n: int, end: int) -> float:
-    """Return the share of an item's answer that stands in the words behind its question, -1 where the answer is too short to say anything."""
+def _answered(answers: tuple[Hashes, Offsets], item: int, words: Hashes, n: int, end: int) -> tuple[float, int]:
+    """Return the share of an item's answer that stands in the words behind its question, -1 where the answer is too short to say anything; and the
+    word behind the last of its words, each taken where it stands first.
+    """
     theirs, offsets = answers
     size = offsets[item + 1] - offsets[item]
     if size < ANSWER_WORDS:
-        return -1.0
+        return -1.0, end
     stop = min(n, end + max(2 * size, ROOM))
-    there: int = 0
+    there, last = 0, end
     for j in range(offsets[item], offsets[item + 1]):
         for i in range(end, stop):
             if words[i] == theirs[j]:
-                there += 1
+                there, last = there + 1, max(last, i + 1)
                 break
-    return float(there / size)
+    return there / size, last
