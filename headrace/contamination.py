@@ -119,8 +119,8 @@ def _example(lake: Lake, row: Row, found: dict[str, pl.DataFrame]) -> list[Row]:
     if document is None:
         return []
     stretch = document["text"][best["start"] : best["end"]]
-    about = {"dataset": row["dataset"], "uri": printable(document.get("uri") or ""), "question": _short(question(lake, row["benchmark"], row["item"]))}
-    return [{**{k: best[k] for k in ("benchmark", "item", "kind", "score", "doc_id")}, **about, "stretch": _short(stretch)}]
+    about = {"dataset": row["dataset"], "uri": printable(document.get("uri") or ""), "question": short(question(lake, row["benchmark"], row["item"]))}
+    return [{**{k: best[k] for k in ("benchmark", "item", "kind", "score", "doc_id")}, **about, "stretch": short(stretch)}]
 
 
 def question(lake: Lake, benchmark: str, item: str) -> str:
@@ -129,7 +129,7 @@ def question(lake: Lake, benchmark: str, item: str) -> str:
     return str(read_one(places[0])["document"].get("text") or "") if places else ""
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     shown = printable(" ".join(text.split()))
     return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} …"
 

@@ -12,9 +12,12 @@ from catalog.locator import Place
 from headrace.clauses import clauses_of
 from headrace.clauses import lines as told
 from headrace.consumed import tokens_of
+from headrace.contamination import question, short
 from headrace.done import models, rows, scorers
 from headrace.tables import as_text, cell, printable
 
+ITEMS = 5
+"""Items of evaluation sets that are told with their questions."""
 ABOUT = ("doc_id", "uri", "domain", "title", "author", "date", "license", "dump", "lang", "confidence", "origin_hash")
 
 
@@ -53,9 +56,20 @@ def about(lake: Lake, place: Place) -> dict[str, Any]:
         "signals": {name: _plain(values) for name, values in families.items()},
         "verdicts": verdicts,
         "clauses": clauses_of(lake, place, verdicts),
+        "examined": examined(lake, (row.get("contamination") or {}).get("spans") or []),
         "labels": rows(lake, "label", "doc_id = ?", [row["doc_id"]], "labelled"),
         "went_to": went_to(lake, hit["dataset"], row["doc_id"], row),
     }
+
+
+def examined(lake: Lake, spans: list[dict[str, Any]]) -> list[str]:
+    """The items of evaluation sets that stand in a document, with their questions; the best matched first."""
+    by = {(one["benchmark"], one["item"]): one for one in sorted(spans, key=lambda one: one["score"]) if one["kind"] != "answer"}
+    best = sorted(by.values(), key=lambda one: (-one["score"], one["benchmark"], one["item"]))
+    return [
+        f"{one['benchmark']}, item {one['item']} ({one['kind']}, score {cell(one['score'])}): {short(question(lake, one['benchmark'], one['item']))}"
+        for one in best[:ITEMS]
+    ]
 
 
 def _known(facts: dict[str, Any] | None) -> dict[str, Any]:
@@ -126,6 +140,7 @@ def _told(story: dict[str, Any]) -> str:
         clauses = story["clauses"].get(family, [])
         by = f" by {clauses[0]['policy']}" if clauses else ""
         lines += [f"  {family}: " + (f"kept{by}" if verdict["kept"] else f"dropped{by}, {verdict['reason']}"), *told(clauses)]
+    lines += [f"  stands in it: {line}" for line in story["examined"]]
     for said in story["labels"]:
         lines.append(f"  labelled {said['label']}{f' ({reason})' if (reason := said['reason']) else ''} by {said['labeller']} in the set {said['label_set']}")
     lines += [f"  {line}" for line in story["went_to"]]

@@ -20,7 +20,8 @@ MILL: list[Item] = [
     ("Name the oldest bridge over the Severn", "The Iron Bridge was opened in 1781"),
     ("Count 4 by 7", "28"),
 ]
-CODE: list[Item] = [('def drain(levels: list[int], by: int) -> list[int]:\n    """Lower every level of the weir by the given number, never below zero."""', None)]
+DRAIN = 'def drain(levels: list[int], by: int) -> list[int]:\n    """Lower every level of the weir by the given number, never below zero."""'
+CODE: list[Item] = [(DRAIN, None)]
 PLAIN = "The boats lay along the quay in the evening, and nobody went on board until the lamps were lit and the harbour master had gone home. "
 
 
