@@ -34,7 +34,7 @@ curate:
       - quality.score: {model: useful}
       - quality.score: {model: grade, family: quality_grade}
       - quality.score: {model: nearer, family: dsir}
-      - perplexity.signals: {model: fluent}
+      - perplexity.signals: {model: quality.fluent}
   ranked:
     from: corpus
     stages:
