@@ -76,6 +76,11 @@ def refuse(out: Path, overwrite: bool) -> None:
     """Raise QueryError for a file that cannot be the one to write."""
     if out.suffix not in KINDS:
         raise QueryError(f"--out {out}: cannot write {out.suffix or 'that'}{near(out.suffix, KINDS)}; name a .jsonl or .parquet file")
+    refuse_taken(out, overwrite)
+
+
+def refuse_taken(out: Path, overwrite: bool) -> None:
+    """Raise QueryError for a file that is there, or whose folder is not."""
     if not out.parent.is_dir():
         raise QueryError(f"--out {out}: there is no folder {out.parent}")
     if out.is_dir() or (os.path.lexists(out) and not overwrite):
