@@ -32,7 +32,8 @@ curate:
     from: [texts, pages]
     stages:
       [language.identify, gopher.signals, c4.signals, fineweb.signals, dclm.signals, refinedweb.signals, nemo.signals, juicer.signals,
-       statistics.signals, madlad.signals, stop_words.signals, code.signals, print.signals, screen.signals, urls.listed, pii.spans, {contamination.spans: {against: [bench.exam]}}]
+       statistics.signals, madlad.signals, stop_words.signals, code.signals, print.signals, screen.signals, urls.listed, pii.spans,
+       {contamination.spans: {against: [bench.exam]}}]
     dedup: {exact: {}, minhash: {preset: fineweb, verify: 0.8}}
     policy: all
 mix:
