@@ -29,7 +29,7 @@ def copies_of(lake: Lake, place: Place, row: dict[str, Any]) -> list[dict[str, A
     for column, what in NAMED.items():
         if dup.get(column) and dup[column] != row["doc_id"]:
             named.setdefault(dup[column], []).append(what)
-    found = []
+    found: list[dict[str, Any]] = []
     for doc_id, said in named.items():
         places = [_lies(other) for other in sorted(lake.locate(doc_id), key=lambda at: (at.dataset != place.dataset, at.dataset))]
         jaccard = dup.get("jaccard") if doc_id == dup.get("neighbour") else 1.0 if doc_id == dup.get("exact") else None
