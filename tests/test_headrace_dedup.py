@@ -16,8 +16,10 @@ from ingest_making import page
 
 from catalog.errors import HeadraceError
 from catalog.lake import Lake
-from curate.lookup import grounds, look_up
-from curate.sketches import made
+from catalog.split import SPLITTER
+from curate.lookup import BANDS, EXACT, grounds, look_up
+from curate.minhash import VERSION
+from curate.sketches import Made, made
 from headrace.having import query
 from headrace.why import show_why
 from tests.test_curate_minhash import grams
@@ -46,16 +48,14 @@ def changed(words: list[str], *places: int) -> list[str]:
     return [f"new{place}" if place in places else word for place, word in enumerate(words)]
 
 
-CHAIN = prose("chain", 140)
-"""The longest of a chain of copies, each a little shorter and nearer to the next one than to this."""
-LINKS = [CHAIN[: 140 - i] for i in range(10, 50, 10)]
+CHAINS = {name: [prose(name, 140)[: 140 - i] for i in range(0, 50, 10)] for name in ("c", "d", "e", "f")}
+"""Copies of a text, each a little shorter: the first one stays, whichever has the smallest doc_id, with which all are compared."""
 NEW = {
     **{f"https://a.example/{i}": prose(i) for i in range(12)},
     "https://copy.example/exact": [word.upper() for word in prose(0)],
     "https://copy.example/near": [*changed(prose(1), 60), "and", "more"],
     "https://short.example": prose("short", 6),
-    "https://chain.example/0": CHAIN,
-    **{f"https://chain.example/{i}": words for i, words in enumerate(LINKS, 1)},
+    **{f"https://chain.example/{name}{i}": words for name, chain in CHAINS.items() for i, words in enumerate(chain)},
 }
 PAST = {"https://past.example/2": [*prose(2), "the", "end"], "https://past.example/other": prose("other")}
 
@@ -188,16 +188,37 @@ def test_a_page_copied_often_is_looked_up_by_the_nearest(home: Path, monkeypatch
         files = lake.snapshot("corpus").files
         tables = [made(str(path)) for path in (home / "lake/annotations/corpus").rglob("*.bands-*.parquet")]
     told = grounds(files, [table for table in tables if table is not None])
-    found = look_up(pl.Series("text", [" ".join(prose(1)), None, " ".join(LINKS[2])]), files, told, 0.5)
-    assert found["uri"].to_list() == ["https://a.example/1", "https://chain.example/3"] and found["asked"].to_list() == [0, 2]
+    found = look_up(pl.Series("text", [" ".join(prose(1)), None, " ".join(CHAINS["c"][3])]), files, told, 0.5)
+    assert found["uri"].to_list() == ["https://a.example/1", "https://chain.example/c3"] and found["asked"].to_list() == [0, 2]
+
+
+def test_of_a_files_tables_the_one_that_finds_most_is_looked_through(home: Path) -> None:
+    """dolma3 (26 bands of 11) finds six times what nemo (20 of 13) does at .5; hashes serve where there are no bands; another version's are no use."""
+    with Lake.open(home / "lake") as lake:
+        files = lake.snapshot("corpus").files
+
+    def table(name: str, version: int = VERSION, **knobs: object) -> Made:
+        function = BANDS if "bands" in knobs else EXACT
+        return Made(name, files[0].id, function, json.dumps(knobs, sort_keys=True), version, SPLITTER)
+
+    nemo, dolma, exact = table("n", bands=20, rows=13, ngram=5), table("d", bands=26, rows=11, ngram=5), table("e", by=["text"])
+    assert [ground.paths for ground in grounds(files, [nemo, exact, dolma])] == [{0: "d"}]
+    assert [ground.paths for ground in grounds(files, [exact])] == [{0: "e"}]
+    assert not grounds(files, [table("o", VERSION - 1, bands=20, rows=13, ngram=5), table("u", by=["url"])])
 
 
 # Why
 
-def story(home: Path, uri: str, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
-    """What `why` tells of a document in corpus, as JSON and as text."""
+def stories(home: Path, uri: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """What `why` tells of a document in corpus, as JSON."""
     show_why(str(home / "lake"), uri, True)
-    (told,) = [one for one in json.loads(capsys.readouterr().out) if one["dataset"] == "corpus@v1"]
+    told: list[dict[str, Any]] = [one for one in json.loads(capsys.readouterr().out) if one["dataset"] == "corpus@v1"]
+    return told[0]
+
+
+def story(home: Path, uri: str, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
+    """The same, and as text."""
+    told = stories(home, uri, capsys)
     show_why(str(home / "lake"), uri, False)
     return told, capsys.readouterr().out
 
@@ -218,12 +239,16 @@ def test_why_names_what_another_dataset_has(home: Path, capsys: pytest.CaptureFi
     assert {"dataset": "alone@v1", "kept": True, "reason": None} in seen["lies"] and "alone@v1 (kept)" in text
 
 
-def test_why_names_the_copy_that_stays_however_far(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of a chain of copies the longest stays, which is not the nearest of the last."""
-    for link in range(1, 5):
-        told, _ = story(home, f"https://chain.example/{link}", capsys)
-        assert told["verdicts"]["verdict"]["reason"] == "duplicate" and told["copies"][0]["is"][0] == "nearest"
-        stays = [one for one in told["copies"] if any(at["kept"] for at in one["lies"])]
-        assert [one["uri"] for one in stays] == ["https://chain.example/0"] and stays[0]["jaccard"] == shared(LINKS[link - 1], CHAIN)
-    assert not story(home, "https://chain.example/0", capsys)[0]["verdicts"]["verdict"]["reason"]
-    assert "copies" in told and not story(home, "https://a.example/9", capsys)[0]["copies"]
+def test_why_names_the_copy_that_stays_whichever_was_compared(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All of a cluster are compared with its smallest doc_id, and it may be another one that stays."""
+    other = 0
+    for name, chain in CHAINS.items():
+        for link in (1, 4):
+            told = stories(home, f"https://chain.example/{name}{link}", capsys)
+            assert told["verdicts"]["verdict"]["reason"] == "duplicate"
+            stays = [one for one in told["copies"] if any(at["kept"] for at in one["lies"])]
+            assert [one["uri"] for one in stays] == [f"https://chain.example/{name}0"] and stays[0]["jaccard"] == shared(chain[link], chain[0])
+            other += "kept of its cluster" in stays[0]["is"]
+    assert other, "the smallest doc_id stays in every chain: make more"
+    assert not stories(home, "https://chain.example/c0", capsys)["verdicts"]["verdict"]["reason"]
+    assert not stories(home, "https://a.example/9", capsys)["copies"]
