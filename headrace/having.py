@@ -4,17 +4,16 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import polars as pl
 import typer
 
-from catalog.errors import InputError, near
-from catalog.files import Snapshot
+from catalog.errors import InputError
+from catalog.files import DataFile, Snapshot
 from catalog.lake import Lake
-from catalog.rows import beside
+from catalog.rows import take
 from catalog.snapshots import verdict_of
 from curate.lookup import Ground, grounds, look_up
-from curate.sketches import Made, made
+from curate.sketches import made
 from headrace.queried import Asked, documents
 from headrace.tables import as_text, printable
 
@@ -26,7 +25,7 @@ def query(path: str, file: str, names: Sequence[str], least: float, n: int, colu
     """Print for each document of a file where the lake has it: exact copies first, then the nearest, at most `n` each."""
     asked = documents(file, column)
     with Lake.open(path) as lake:
-        looked = [_looked(lake, name) for name in names or _searched(lake)]
+        looked = [_looked(lake, name) for name in names] if names else _searched(lake)
         answers: list[dict[str, Any]] = [{"document": one.name, "refused": one.refused or None, "hits": []} for one in asked]
         for snapshot, told in looked:
             for place, hit in _hits(lake, snapshot, told, asked, least, n):
@@ -38,15 +37,16 @@ def query(path: str, file: str, names: Sequence[str], least: float, n: int, colu
         typer.echo(as_text({"looked_in": grounds_of, "least": least, "answers": answers}, indent=1))
         return
     for answer in answers:
-        typer.echo(printable(_told(answer, [snapshot.name for snapshot, _ in looked], least)))
+        typer.echo(printable(_told(answer, [snapshot.name for snapshot, told in looked if told], least)))
     for ground in grounds_of:
         typer.echo(_footnote(ground))
 
 
-def _searched(lake: Lake) -> list[str]:
-    """The datasets that have sketches of their own."""
-    found = [name for name in lake.datasets() if any(_sketches(lake, name))]
-    if not found:
+def _searched(lake: Lake) -> list[tuple[Snapshot, list[Ground]]]:
+    """The datasets that have sketches of their own, and these. Raises InputError when there is none."""
+    heads = [lake.snapshot(name) for name in lake.datasets() if any(_sketches(lake, name))]
+    found = [(snapshot, _grounds(lake, snapshot)) for snapshot in heads]
+    if not any(told for _, told in found):
         raise InputError(f"dedup query: {lake.root}: no dataset has a band table yet; give a part of curate: dedup: {{exact: {{}}, minhash: {{}}}}")
     return found
 
@@ -60,17 +60,21 @@ def _sketches(lake: Lake, dataset: str | None = None) -> "Sequence[str]":
 
 
 def _looked(lake: Lake, name: str) -> tuple[Snapshot, list[Ground]]:
-    """A snapshot and the tables about its files, wherever they lie. Raises InputError when there is none."""
+    """A snapshot that is asked for by name, and the tables about its files. Raises InputError when there is none."""
     snapshot = lake.snapshot(name)
-    stems = {os.path.splitext(os.path.basename(file.path))[0] for file in snapshot.files}
-    near_by = [path for path in _sketches(lake) if os.path.basename(path).rpartition(".parquet")[0].rsplit(".", 1)[0] in stems]
-    tables: list[Made] = [table for table in map(made, near_by) if table is not None]
-    found = grounds(snapshot.files, tables)
+    found = _grounds(lake, snapshot)
     if not found:
         others = [other for other in lake.datasets() if other != snapshot.dataset and any(_sketches(lake, other))]
         hint = f"; {', '.join(others)} can be looked into" if others else ""
-        raise InputError(f"dedup query: --in {name}: no band table is about its files{near(name, others)}: give its part dedup: {{minhash: {{}}}}{hint}")
+        raise InputError(f"dedup query: --in {name}: no band table is about its files: give its part dedup: {{minhash: {{}}}}{hint}")
     return snapshot, found
+
+
+def _grounds(lake: Lake, snapshot: Snapshot) -> list[Ground]:
+    """The tables about a snapshot's files, wherever they lie."""
+    stems = {os.path.splitext(os.path.basename(file.path))[0] for file in snapshot.files}
+    near_by = [path for path in _sketches(lake) if os.path.basename(path).rpartition(".parquet")[0].rpartition(".")[0] in stems]
+    return grounds(snapshot.files, [table for table in map(made, near_by) if table is not None])
 
 
 def _hits(
@@ -80,16 +84,21 @@ def _hits(
     texts = pl.Series("text", [one.text or None for one in asked], dtype=pl.String)
     found = look_up(texts, snapshot.files, told, least).group_by("asked", maintain_order=True).head(n)
     family, hits = verdict_of(snapshot), []
+    fates = {place: _fates(snapshot.files[place], inside["row"].unique().sort(), family) for (place,), inside in found.group_by("file")}
     for row in found.iter_rows(named=True):
-        file = snapshot.files[row["file"]]
-        about = beside(file, np.array([row["row"]], np.int64), ["dup", family]).to_pylist()[0]
-        dup, verdict = about.get("dup") or {}, about.get(family) or {}
-        kept = verdict.get("kept") is not False
+        dup, verdict = fates[row["file"]][row["row"]]
         hits.append((row["asked"], {
-            "dataset": snapshot.name, "doc_id": row["doc_id"], "uri": row["uri"], "jaccard": row["jaccard"], "exact": row["exact"], "kept": kept,
-            "reason": verdict.get("reason"), "cluster": dup.get("cluster"), "cluster_size": dup.get("size"),
+            "dataset": snapshot.name, "doc_id": row["doc_id"], "uri": row["uri"], "jaccard": row["jaccard"], "exact": row["exact"],
+            "kept": verdict.get("kept") is not False, "reason": verdict.get("reason"), "cluster": dup.get("cluster"), "cluster_size": dup.get("size"),
         }))  # fmt: skip
     return hits
+
+
+def _fates(file: DataFile, rows: pl.Series, verdict: str) -> dict[int, tuple[dict[str, Any], dict[str, Any]]]:
+    """What the families `dup` and `verdict` say of some rows of a file; nothing where a dataset has none."""
+    there = {annotation.family: os.path.join(file.root, annotation.path) for annotation in file.annotations}
+    said = [take(there[f], rows.to_numpy(), [f])[f].to_pylist() if f in there else [{}] * len(rows) for f in ("dup", verdict)]
+    return {row: (dup or {}, judged or {}) for row, dup, judged in zip(rows, *said, strict=True)}
 
 
 def _ground(snapshot: Snapshot, told: Sequence[Ground]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ lake: lake
 ingest:
   new:  {tables: {paths: [new.jsonl]}, domain: web}
   past: {tables: {paths: [past.jsonl]}, domain: web}
+  bare: {tables: {paths: [bare.jsonl]}, domain: web}
 curate:
   alone:   {from: past, stages: [gopher.signals], policy: first}
   archive: {from: past, stages: [gopher.signals], dedup: {exact: {}}, policy: first}
@@ -66,7 +67,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "policies").mkdir()
     (home / "policies" / "first.yaml").write_text(POLICY, encoding="utf-8")
     (home / "x.yaml").write_text(RECIPE, encoding="utf-8")
-    for name, texts in (("new", NEW), ("past", PAST)):
+    for name, texts in (("new", NEW), ("past", PAST), ("bare", {"https://bare.example": prose("bare")})):
         rows = [json.dumps({"uri": uri, "text": " ".join(words)}) for uri, words in texts.items()]
         (home / f"{name}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
     said = headrace("run", "x.yaml", cwd=home)
@@ -162,6 +163,7 @@ def test_people_read_where_it_is_and_how_sure_a_no_is(home: Path, tmp_path: Path
         ("q.jsonl", b"", (), None, "has no rows"),
         ("q.html", b"<p></p>", (), None, "not_html: no tree can be made of it"),
         ("q.txt", b"some words", ("corpsu",), None, "no dataset 'corpsu'; did you mean 'corpus'"),
+        ("q.txt", b"some words", ("bare",), None, "--in bare: no band table is about its files: .*; archive, corpus can be looked into"),
         ("q.txt", b"some words", ("corpus@v9",), None, "no version 'v9'"),
     ],
 )  # fmt: skip
