@@ -56,7 +56,7 @@ def nodes(corpus: Corpus) -> Nodes:
     number = np.empty(len(ids), np.int64)
     number[order] = np.arange(len(ids))
     scope = hash_column(pl.concat([_scope(f, corpus.within) for f in frames])) if corpus.within else None
-    there = np.concatenate([_stands(corpus, n, file) for n, file in enumerate(corpus.files)] or [np.zeros(0, np.bool_)])
+    there = np.concatenate([stands(corpus, n, file) for n, file in enumerate(corpus.files)] or [np.zeros(0, np.bool_)])
     own = sum(file.rows for file in corpus.files[: corpus.own])
     return Nodes(refs[order], ids.gather(order), number, refs, scope, there, own)
 
@@ -67,7 +67,15 @@ def _scope(batch: pl.DataFrame, within: str) -> pl.Series:
     return found.cast(pl.String).fill_null("").alias("scope")
 
 
-def _stands(corpus: Corpus, place: int, file: DataFile) -> Mask:
+def scope(corpus: Corpus, file: DataFile) -> Hashes | None:
+    """A hash of what `within:` names, of each row of a file; None where nothing is named."""
+    if not corpus.within:
+        return None
+    family, _, column = corpus.within.partition(".")
+    return hash_column(_scope(read(file, [] if column else [corpus.within], [family] if column else []), corpus.within))
+
+
+def stands(corpus: Corpus, place: int, file: DataFile) -> Mask:
     """Which rows of a file are compared: all of our own, of others those that their policy keeps."""
     verdict = corpus.verdict_of(place)
     if verdict is None:
@@ -175,7 +183,7 @@ def _scoped(corpus: Corpus, rows: "DataFrame") -> "DataFrame":
     for place, file in enumerate(corpus.files):
         verdict = corpus.verdict_of(place)
         if verdict is not None:
-            dropped = np.flatnonzero(~_stands(corpus, place, file)) + place * FILE
+            dropped = np.flatnonzero(~stands(corpus, place, file)) + place * FILE
             path = corpus.scratch(f"dropped-{place:06d}.parquet")
             pl.DataFrame({"ref": dropped}, schema={"ref": pl.Int64}).write_parquet(path)
             rows = rows.join(corpus.spark.read.parquet(path), on="ref", how="left_anti")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from catalog.errors import HeadraceError, InputError, near
-from headrace import policies
+from headrace import dedup, policies
 from headrace.options import JsonOption, LakeOption, LockOption, Settings, lake_path
 
 ClickError: Any = typer.BadParameter.__mro__[2]
@@ -25,6 +25,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 the work failed, 2 the input is wrong, 130 interrupted (run again to go on).",
 )
 app.add_typer(policies.app, name="policy")
+app.add_typer(dedup.app, name="dedup")
 
 
 @app.command()

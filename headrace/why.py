@@ -12,6 +12,8 @@ from catalog.locator import Place
 from headrace.clauses import clauses_of
 from headrace.clauses import lines as told
 from headrace.consumed import tokens_of
+from headrace.copies import copies_of
+from headrace.copies import lines as copied
 from headrace.done import models, rows, scorers
 from headrace.tables import as_text, cell, printable
 
@@ -51,6 +53,7 @@ def about(lake: Lake, place: Place) -> dict[str, Any]:
         },
         "characters": len(row.get("text") or ""),
         "signals": {name: _plain(values) for name, values in families.items()},
+        "copies": copies_of(lake, place, row),
         "verdicts": verdicts,
         "clauses": clauses_of(lake, place, verdicts),
         "labels": rows(lake, "label", "doc_id = ?", [row["doc_id"]], "labelled"),
@@ -122,6 +125,7 @@ def _told(story: dict[str, Any]) -> str:
         lines.append(f"  written by {gen['writer']} with {str(gen['model'])[:12]}, depth {gen['depth']}, from {', '.join(gen['parents'] or [])}")
     for family, values in story["signals"].items():
         lines.append(f"  {family}: " + (", ".join(f"{k} {cell(v)}" for k, v in values.items()) or "none"))
+    lines += copied(story["copies"])
     for family, verdict in story["verdicts"].items():
         clauses = story["clauses"].get(family, [])
         by = f" by {clauses[0]['policy']}" if clauses else ""
