@@ -126,11 +126,12 @@ def write(root: str, documents: int, seed: int = 1) -> list[DataFile]:
     told, made = plan(documents, seed), []
     blank = pl.from_arrow(DOCUMENT.empty_table())
     assert isinstance(blank, pl.DataFrame)
-    for start in range(0, documents, FILE_ROWS):
-        path = f"data/planted/r/part-{start // FILE_ROWS:05d}.parquet"
+    size = min(FILE_ROWS, -(-documents // 2))
+    for start in range(0, documents, size):
+        path = f"data/planted/r/part-{start // size:05d}.parquet"
         with DataWriter(os.path.join(root, path), DOCUMENT) as out:
-            for first in range(start, min(documents, start + FILE_ROWS), 5000):
-                last = min(documents, start + FILE_ROWS, first + 5000)
+            for first in range(start, min(documents, start + size), 5000):
+                last = min(documents, start + size, first + 5000)
                 out.add_table(_rows(blank, texts(told, first, last, seed), first, seed).to_arrow())
             stat = out.close()
         made.append(DataFile(digest(path, stat.ids), path, stat.rows, stat.bytes, stat.ids, root, (), stat.columns))
