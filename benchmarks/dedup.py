@@ -34,11 +34,11 @@ from time import process_time
 HOME = Path(__file__).resolve().parent.parent
 sys.path[:] = [str(HOME), *(path for path in sys.path if Path(path).resolve() != HOME / "benchmarks")]
 
-import numpy as np  # noqa: E402
-import numpy.typing as npt  # noqa: E402
-import polars as pl  # noqa: E402
+import numpy as np
+import numpy.typing as npt
+import polars as pl
 
-from benchmarks import planted  # noqa: E402
+from benchmarks import planted
 
 DATA = HOME / "examples/data"
 PEERS = HOME / "benchmarks/dedup_peers.py"
