@@ -16,6 +16,9 @@ Edges = pl.DataFrame
 EDGES = pl.Schema({"a": pl.Int64, "b": pl.Int64, "a_id": pl.String, "b_id": pl.String, "jaccard": pl.Float64})
 """Row references of two documents, their doc_ids, and how much they share (null: not compared)."""
 
+COMPONENTS = pl.Schema({"ref": pl.Int64, "doc_id": pl.String, "cluster": pl.String, "size": pl.Int64, "neighbour": pl.String, "jaccard": pl.Float64})
+"""What is told of each document that has an edge."""
+
 FILE = 1 << ROW_BITS
 """A row reference // FILE is the file's number, % FILE the row's."""
 

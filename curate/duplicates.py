@@ -19,7 +19,8 @@ from catalog.split import SPLITTER
 from catalog.stage import Bound, load
 from catalog.tasks import Task, Workers
 from curate import sketches
-from curate.components import FILE, Told, components, no_edges
+from curate.components import FILE, Told, no_edges
+from curate.connected import connected
 from curate.corpus import POLARS_ROWS, Corpus, as_file, beside, shelf, to_dict
 
 if TYPE_CHECKING:
@@ -130,7 +131,8 @@ def _search(corpus: Corpus, jobs: Sequence[Bound], paths: Sequence[str], types: 
         corpus.metrics[f"{job.path.partition(':')[0].rpartition('.')[2]}_pairs"] = told.edges.height
         edges = pl.concat([edges, told.edges.select(edges.columns)])
         extra += [told.columns] if told.columns is not None else []
-    nodes = _with_seen(components(edges), corpus.own * FILE) if "seen" in types else components(edges)
+    nodes = connected(corpus, edges)
+    nodes = _with_seen(nodes, corpus.own * FILE) if "seen" in types else nodes
     documents = sum(file.rows for file in corpus.files[: corpus.own])
     corpus.metrics.update({"clusters": nodes["cluster"].n_unique(), "clustered": nodes.height, "documents": documents})
     for columns in extra:

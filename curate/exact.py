@@ -9,7 +9,8 @@ from catalog.errors import RecipeError, near
 from catalog.schema import hash_column, mix64
 from catalog.split import PUNCT, SYMBOL
 from catalog.stage import declares, words
-from curate.components import Edges, Ints, Told, components, no_edges
+from curate.components import Edges, Ints, Told, no_edges
+from curate.connected import connected
 from curate.corpus import Corpus
 from curate.grams import GOLDEN, Bytes, Hashes, Offsets, counted, said_of
 from curate.sketches import Sketch, tables
@@ -32,7 +33,7 @@ def job(corpus: Corpus, before: Edges, *, by: tuple[str, ...] = ("text",), token
     for name in by:
         found = stars(corpus, paths["exact"], [BY[name]])
         told.append(found.with_columns(jaccard=pl.lit(None if name == "url" else 1.0, pl.Float64)))
-    same = components(pl.concat([no_edges(), *(edges for name, edges in zip(by, told, strict=True) if name != "url")]))
+    same = connected(corpus, pl.concat([no_edges(), *(edges for name, edges in zip(by, told, strict=True) if name != "url")]))
     columns = same.select("ref", exact="cluster", copies="size")
     return Told(pl.concat([no_edges(), *told]).unique(["a", "b"], keep="first", maintain_order=True), columns)
 

@@ -17,7 +17,7 @@ from catalog.ids import digest
 from catalog.split import SPLITTER
 from catalog.stage import words
 from catalog.tasks import Task
-from curate.components import FILE, Edges, components
+from curate.components import FILE, Edges
 from curate.corpus import Corpus, as_file, batches, shelf, to_dict
 from curate.grams import gram_sets, jaccards, said_of
 
@@ -44,13 +44,6 @@ def compared(corpus: Corpus, pairs: Edges, grams: Grams) -> Edges:
     found = _compared(corpus, new, grams)
     _remember(corpus, found, grams)
     return pairs.join(pl.concat([before, found]), on=["a", "b"], how="left", maintain_order="left")
-
-
-def united(pairs: Edges, edges: Edges) -> pl.Series:
-    """Return which pairs the edges connect, over whatever way."""
-    nodes = components(edges)
-    ends = [pairs.select(ref=end).join(nodes.select("ref", "cluster"), on="ref", how="left", maintain_order="left")["cluster"] for end in ("a", "b")]
-    return (ends[0] == ends[1]).fill_null(False)
 
 
 def _name(grams: Grams) -> str:

@@ -19,7 +19,7 @@ from curate.corpus import cut
 from curate.exact import BY, hashes
 from curate.exact import sketches as of_exact
 from curate.grams import Hashes, Offsets, gram_sets, jaccards
-from curate.minhash import VERSION, band_names, band_table, chance
+from curate.minhash import TABLE_VERSION, band_names, band_table, chance
 from curate.sketches import Made
 
 BANDS, EXACT = "curate.minhash:band_table", "curate.exact:hashes"
@@ -61,7 +61,7 @@ def grounds(files: Sequence[DataFile], tables: Iterable[Made]) -> list[Ground]:
     number = {file.id: place for place, file in enumerate(files)}
     made: dict[str, dict[int, str]] = defaultdict(dict)
     covered: set[int] = set()
-    wanted = {BANDS: VERSION, EXACT: of_exact()[0].version}
+    wanted = {BANDS: TABLE_VERSION, EXACT: of_exact()[0].version}
     for table in sorted(tables, key=lambda table: (-_finds(json.loads(table.knobs)), table.knobs, table.path)):
         place, knobs = number.get(table.file), json.loads(table.knobs)
         if place is None or place in covered or wanted.get(table.function) != table.version or table.splitter != SPLITTER:

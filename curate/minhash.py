@@ -17,14 +17,17 @@ import polars as pl
 from catalog.errors import RecipeError, near
 from catalog.schema import mix64
 from catalog.stage import declares, words
-from curate.components import Edges, Told, no_edges
+from curate.components import Edges, Told
+from curate.connected import labels
 from curate.corpus import Corpus
 from curate.grams import GOLDEN, Hashes, Signatures, said_of, signatures
-from curate.jaccard import Grams, compared, united
+from curate.jaccard import Grams, compared
 from curate.sketches import Sketch, tables
 from curate.stars import stars
+from curate.unlike import ROUNDS, SPENT, unlike
 
-VERSION = 2
+VERSION = 3
+TABLE_VERSION = 2
 PRESETS = {"fineweb": (14, 8), "dolma3": (26, 11), "nemo": (20, 13), "rpv2": (9, 13), "dclm": (93, 15), "refinedweb": (450, 20)}
 """Bands and rows. The probability that a pair becomes a candidate at Jaccard .5, .7, .8 and .9:
 
@@ -41,9 +44,6 @@ PERMUTATIONS = 128
 
 SEED = 0x68656164
 """The hash functions are the same in every run and on every machine, or no two band tables could be compared."""
-
-ROUNDS = 3
-"""How often documents that share a band with an anchor, but too little else, are compared with a next one."""
 
 
 @declares(adds={}, version=VERSION, family="dup")
@@ -70,31 +70,26 @@ def job(
 
 
 def _verified(corpus: Corpus, paths: list[str], names: Sequence[tuple[str]], copies: pl.Series, candidates: Edges, grams: Grams, least: float) -> Edges:
-    """Return the candidates that share enough; those that do not share it with their anchor are compared with the next of their bands.
-
-    An anchor stands for its group; where it turns out to be unlike some of it, those would be compared with nobody. Anchors that failed anyone are
-    left out of the next round, pairs that are joined by then are not compared.
-    """
-    found, seen, spent = no_edges(), candidates.clear(), copies
-    for turn in range(ROUNDS + 1):
-        told = compared(corpus, candidates, grams)
-        seen = pl.concat([seen, candidates])
-        found = pl.concat([found, told.filter(pl.col("jaccard") >= least)])
-        failed = told.filter(pl.col("jaccard") < least)
-        if turn == ROUNDS or not failed.height:
+    """Return the candidates that share enough, and the pairs that do among those whose anchors they are unlike (curate/unlike.py)."""
+    told = compared(corpus, candidates, grams)
+    seen, spent, anchors = told, pl.DataFrame(schema=SPENT), -1
+    for turn in range(ROUNDS):
+        found = seen.filter(pl.col("jaccard") >= least)
+        if found.height == seen.height or spent.height == anchors:
             break
-        spent = pl.concat([spent, failed["a"]]).unique()
-        again = stars(corpus, paths, names, without=spent).join(seen, on=["a", "b"], how="anti")
-        candidates = again.filter(~united(again, found))
+        anchors = spent.height
+        again, spent = unlike(corpus, paths, names, labels(corpus, seen, found), spent, turn == 0)
+        new = again.join(seen, on=["a", "b"], how="anti", maintain_order="left")
+        seen = pl.concat([seen, compared(corpus, new, grams)])
     corpus.metrics["compared_pairs"] = seen.height
-    return found.sort("a_id", "b_id", "a", "b")
+    return seen.filter(pl.col("jaccard") >= least).sort("a_id", "b_id", "a", "b")
 
 
 def sketches(*, preset: str | None = None, threshold: float | None = None, ngram: int = 5, tokens: str = "words", **_: object) -> tuple[Sketch, ...]:
     """Return the band table: a key for each band."""
     bands, rows = shape(preset, threshold)
     knobs = (("bands", bands), ("rows", rows), ("ngram", ngram), *said_of(tokens))
-    return (Sketch("bands", "curate.minhash:band_table", band_names(bands), knobs, VERSION),)
+    return (Sketch("bands", "curate.minhash:band_table", band_names(bands), knobs, TABLE_VERSION),)
 
 
 def band_names(bands: int) -> tuple[str, ...]:
