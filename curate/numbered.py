@@ -1,8 +1,8 @@
 """Documents by number, in the order of their doc_ids: a place in a text is then one integer, and the first of some places the smallest."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +17,14 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Numbered:
-    """The documents of a corpus by number: ids and row references in that order, and a file of numbers, a row each, beside each data file.
+    """The documents of a corpus by number: row references and ids in that order, and a file of numbers and scopes, a row each, for each data file.
 
-    `twins` names those that are left out, number -1 in those files, since their text is another's: ref, and the number of that one.
-    `frozen` says which stand in a dataset that is only compared with, or are the text of one that does.
+    Number -1 is left out: what a policy of another dataset drops, and `twins`, whose text is another's: ref, and the number of that one. `frozen`
+    says which documents stand in a dataset that is only compared with, or have the text of one that does.
     """
 
-    ids: pl.Series
     refs: Ints
+    ids: pl.Series
     paths: tuple[str, ...]
     twins: pl.DataFrame
     frozen: npt.NDArray[np.bool_]
@@ -36,49 +36,41 @@ class Numbered:
 
 
 def numbered(corpus: Corpus, before: Edges) -> Numbered:
-    """Number the documents of a corpus; exact copies that `before` joins go by one of them. Holds all doc_ids at once."""
-    frames = [read(file, ["doc_id"]).with_columns(ref=_refs(number, file.rows)) for number, file in enumerate(corpus.files)]
-    whole = pl.concat(frames).sort("doc_id", "ref")
-    refs = whole["ref"].to_numpy()
-    numbers = whole.select("ref", number=pl.int_range(pl.len(), dtype=pl.Int64))
-    frozen = refs // FILE >= corpus.own
-    twins = _twins(corpus, before, numbers.with_columns(frozen=frozen))
+    """Number the documents of a corpus; exact copies that `before` joins go by one of them."""
+    nodes = corpus.nodes
+    frozen = nodes.refs // FILE >= corpus.own
+    numbers = pl.DataFrame({"ref": nodes.refs, "number": np.arange(nodes.refs.size), "frozen": frozen})
+    twins = _twins(corpus, before, numbers)
+    frozen = frozen.copy()
     frozen[twins.filter("frozen")["number"].to_numpy()] = True
-    kept = numbers.join(twins.select("ref", out=pl.lit(True)), on="ref", how="left").sort("ref")
-    found = kept.select(pl.when("out").then(-1).otherwise("number")).to_series().to_numpy()
-    paths, start = [], 0
+    left_out = ~nodes.there | np.isin(nodes.by_place, twins["ref"].to_numpy())
+    scopes = np.zeros(left_out.size, np.int64) if nodes.scope is None else nodes.scope.view(np.int64)
+    table, paths, start = np.stack([np.where(left_out, -1, nodes.number), scopes]), [], 0
     for number, file in enumerate(corpus.files):
-        paths.append(corpus.scratch(f"numbers-{number:06d}.npy"))
-        if not os.path.exists(paths[-1]):
-            np.save(paths[-1], found[start : start + file.rows])
+        paths.append(f"{corpus.scratch('numbers')}-{number:06d}.npy")
+        np.save(paths[-1], table[:, start : start + file.rows])
         start += file.rows
-    return Numbered(whole["doc_id"], refs, tuple(paths), twins.select("ref", "number"), frozen)
-
-
-def _refs(number: int, rows: int) -> pl.Series:
-    return pl.int_range(number * FILE, number * FILE + rows, eager=True, dtype=pl.Int64)
+    return Numbered(nodes.refs, nodes.ids, tuple(paths), twins.select("ref", "number"), frozen)
 
 
 def _twins(corpus: Corpus, before: Edges, numbers: pl.DataFrame) -> pl.DataFrame:
     """Return ref, frozen and the number that it goes by of each document but one of those that a pair joins and whose texts are the same."""
     pairs = before.filter(pl.col("jaccard") == 1).select("a", "b")
-    ends = pl.concat([pairs.select(ref="a"), pairs.select(ref="b")]).unique()
-    hashes = _column(corpus, ends["ref"], "origin_hash")
+    hashes = _hashes(corpus, pl.concat([pairs["a"], pairs["b"]]).unique())
     equal = pairs.join(hashes, left_on="a", right_on="ref").join(hashes, left_on="b", right_on="ref", suffix="_b")
     equal = equal.filter(pl.col("origin_hash") == pl.col("origin_hash_b"))
     alike = pl.concat([equal.select("origin_hash", ref=end) for end in ("a", "b")]).unique("ref").join(numbers, on="ref")
     alike = alike.sort(["frozen", "number"], descending=[True, False])
     first = alike.unique("origin_hash", keep="first", maintain_order=True).select("origin_hash", goes_by="number")
-    joined = alike.join(first, on="origin_hash").filter(pl.col("number") != pl.col("goes_by"))
-    return joined.select("ref", "frozen", number="goes_by")
+    return alike.join(first, on="origin_hash").filter(pl.col("number") != pl.col("goes_by")).select("ref", "frozen", number="goes_by")
 
 
-def _column(corpus: Corpus, refs: pl.Series, column: str) -> pl.DataFrame:
-    """Return `ref` and a narrow column of the rows that are wanted, of those that have it."""
-    found = [pl.DataFrame(schema={"ref": pl.Int64, column: pl.String})]
+def _hashes(corpus: Corpus, refs: pl.Series) -> pl.DataFrame:
+    """Return `ref` and `origin_hash` of the rows that are wanted, of those that have it."""
+    found = [pl.DataFrame(schema={"ref": pl.Int64, "origin_hash": pl.String})]
     for (number,), rows in refs.to_frame("ref").sort("ref").group_by(pl.col("ref") // FILE, maintain_order=True):
-        values = read(corpus.files[number], [column])[column]
-        found.append(rows.with_columns(values.gather((rows["ref"] % FILE).to_list()).alias(column)))
+        values = read(corpus.files[int(number)], ["origin_hash"])["origin_hash"]
+        found.append(rows.with_columns(values.gather((rows["ref"] % FILE).to_list())))
     return pl.concat(found).drop_nulls()
 
 
@@ -86,4 +78,4 @@ def parts(rows: int, most: int) -> Sequence[tuple[int, int]]:
     """Return ranges of keys of 63 bits, first and last, so many that each has about `most` of `rows` rows."""
     count = max(1, -(-rows // most))
     borders = [(1 << 63) * part // count for part in range(count + 1)]
-    return [(first, last - 1) for first, last in zip(borders, borders[1:], strict=False)]
+    return [(first, last - 1) for first, last in pairwise(borders)]

@@ -30,16 +30,20 @@ def told_of(documents: Numbered, places: Ints, begins: Ints, counts: Ints) -> pl
 
 
 def listed(corpus: Corpus, documents: Numbered, found: pl.DataFrame, function: str, adds: Mapping[str, pa.DataType]) -> pl.DataFrame:
-    """Return `ref` and the columns `adds`, a row a document, as a task writes them that is given a data file and `wanted`, what was found; twins get the same."""
+    """Return `ref` and the columns `adds`, a row a document, as tasks write them that are given a data file and `wanted`, a table of what was found.
+
+    Twins get what the document has that they go by.
+    """
+    goes_by = documents.twins.select("ref", by=pl.Series(documents.refs[documents.twins["number"].to_numpy()], dtype=pl.Int64))
+    limit = corpus.own * FILE
+    asked = found.filter((pl.col("ref") < limit) | pl.col("ref").is_in(goes_by["by"].implode())).sort("ref", "word")
     wanted = corpus.scratch("wanted.parquet")
-    found.sort("ref", "word").write_parquet(wanted, row_group_size=1 << 16)
-    numbers = [number for number in (found["ref"] // FILE).unique().sort().to_list()]
-    tasks = [
-        {"name": file.path, "bytes": file.bytes, "file": to_dict(file), "number": number, "wanted": wanted, "path": corpus.scratch(f"spans-{number:06d}.parquet")}
-        for number, file in ((number, corpus.files[number]) for number in numbers)
-    ]  # fmt: skip
+    asked.write_parquet(wanted, row_group_size=1 << 16)
+    tasks = []
+    for number in (asked["ref"] // FILE).unique().sort():
+        file, path = corpus.files[number], corpus.scratch(f"spans-{number:06d}.parquet")
+        tasks.append({"name": file.path, "bytes": file.bytes, "file": to_dict(file), "number": number, "wanted": wanted, "path": path})
     empty = pl.DataFrame(pl.from_arrow(pa.schema({"ref": pa.int64(), **adds}).empty_table()))
     whole = pl.concat([empty, *(pl.read_parquet(result["path"]) for result in corpus.map(function, tasks))])
-    goes_by = documents.twins.select("ref", by=pl.Series(documents.refs[documents.twins["number"].to_numpy()], dtype=pl.Int64))
     again = goes_by.join(whole.rename({"ref": "by"}), on="by").drop("by")
-    return pl.concat([whole, again]).filter(pl.col("ref") < corpus.own * FILE)
+    return pl.concat([whole, again]).filter(pl.col("ref") < limit)

@@ -69,25 +69,29 @@ def spans(corpus: Corpus, before: Edges, tokens: int, inside: bool) -> pl.DataFr
     return listed(corpus, documents, found, "curate.substring:write_spans", ADDS)
 
 
-def _tasks(corpus: Corpus, numbers: Sequence[int], name: str, **rest: Any) -> list[Task]:
-    files = [(number, corpus.files[number]) for number in numbers]
-    return [
-        {"name": file.path, "bytes": file.bytes, "file": to_dict(file), "number": number, "path": corpus.scratch(f"{name}-{number:06d}.parquet"), **rest}
-        for number, file in files
-    ]
+def _tasks(corpus: Corpus, documents: Numbered, files: Sequence[int], name: str, **rest: Any) -> list[Task]:
+    tasks = []
+    for number in files:
+        file, path = corpus.files[number], corpus.scratch(f"{name}-{number:06d}.parquet")
+        told = {"file": to_dict(file), "number": number, "numbers": documents.paths[number], "path": path}
+        tasks.append({"name": file.path, "bytes": file.bytes, **told, **rest})
+    return tasks
+
+
+def _parts(corpus: Corpus, name: str, rows: int, **rest: Any) -> list[Task]:
+    """A task for each range of keys."""
+    spans = enumerate(parts(rows, PART_ROWS))
+    return [{"name": f"{name} {n}", "bytes": rows, "range": span, "path": corpus.scratch(f"{name}-{n:06d}.parquet"), **rest} for n, span in spans]
 
 
 def _repeats(corpus: Corpus, documents: Numbered, tokens: int, inside: bool) -> list[str]:
     """Return tables (file, number, key) of the fingerprints that come more than once."""
-    tasks = [{**task, "numbers": path, "tokens": tokens} for task, path in zip(_tasks(corpus, range(len(corpus.files)), "prints"), documents.paths, strict=True)]
+    tasks = _tasks(corpus, documents, range(len(corpus.files)), "prints", tokens=tokens)
     written = corpus.map("curate.substring:write_fingerprints", tasks)
     total = sum(result["rows"] for result in written)
     tables, of = [result["path"] for result in written], f"{corpus.scratch('files')}.npy"
     np.save(of, documents.refs // FILE)
-    asked = [
-        {"name": f"fingerprints {n}", "bytes": total, "tables": tables, "of": of, "range": span, "inside": inside, "path": corpus.scratch(f"again-{n:06d}.parquet")}
-        for n, span in enumerate(parts(total, PART_ROWS))
-    ]  # fmt: skip
+    asked = _parts(corpus, "again", total, tables=tables, of=of, inside=inside)
     corpus.metrics["substring_fingerprints"] = total
     return [result["path"] for result in corpus.map("curate.substring:repeats", asked, light=len(asked) == 1)]
 
@@ -95,15 +99,12 @@ def _repeats(corpus: Corpus, documents: Numbered, tokens: int, inside: bool) -> 
 def _runs(corpus: Corpus, documents: Numbered, repeated: list[str], tokens: int, inside: bool) -> tuple[Ints, Ints, Ints]:
     """Return the maximal runs of windows that are repeated and first stand one behind the other: place, first place, how many."""
     those = pl.concat([pl.scan_parquet(path).select("file").unique() for path in repeated]).unique().sort("file").collect()["file"].to_list()
-    tasks = [{**task, "numbers": documents.paths[task["number"]], "repeated": repeated, "tokens": tokens} for task in _tasks(corpus, those, "windows")]
+    tasks = _tasks(corpus, documents, those, "windows", tokens=tokens, repeated=repeated)
     if not tasks:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64)
     written = corpus.map("curate.substring:write_windows", tasks)
     total, tables = sum(result["rows"] for result in written), [result["path"] for result in written]
-    asked = [
-        {"name": f"windows {n}", "bytes": total, "tables": tables, "range": span, "inside": inside, "path": corpus.scratch(f"runs-{n:06d}.parquet")}
-        for n, span in enumerate(parts(total, PART_ROWS))
-    ]
+    asked = _parts(corpus, "runs", total, tables=tables, inside=inside)
     corpus.metrics["substring_windows"] = total
     found = corpus.map("curate.substring:write_runs", asked, light=len(asked) == 1)
     runs = pl.concat([pl.read_parquet(result["path"]) for result in found]).sort("place")
@@ -112,11 +113,11 @@ def _runs(corpus: Corpus, documents: Numbered, repeated: list[str], tokens: int,
 
 def write_fingerprints(task: Task) -> dict[str, Any]:
     """Write the fingerprints of one data file and the number of the document of each, sorted by key in each batch."""
-    numbers, row, rows = np.load(task["numbers"], allow_pickle=False), 0, 0
+    (numbers, scopes), row, rows = np.load(task["numbers"], allow_pickle=False), 0, 0
     with pq.ParquetWriter(task["path"], PRINTS, compression="zstd", compression_level=1) as out:
         for batch in batches(as_file(task["file"]), ["text"]):
             here = numbers[row : row + batch.height]
-            keys, owners = fingerprints(words(batch), here >= 0, task["tokens"])
+            keys, owners = fingerprints(words(batch), here >= 0, scopes[row : row + batch.height], task["tokens"])
             order = np.argsort(keys)
             out.write_table(pa.Table.from_arrays([keys[order], here[owners[order]]], schema=PRINTS), row_group_size=GROUP)
             row, rows = row + batch.height, rows + keys.size
@@ -142,18 +143,16 @@ def write_windows(task: Task) -> dict[str, Any]:
     """Write hashes and places of one data file's windows whose fingerprint comes more than once, sorted by key in each batch."""
     mine = pl.concat([pl.scan_parquet(path, glob=False).filter(pl.col("file") == task["number"]) for path in task["repeated"]]).collect()
     keys, have = mine["key"].unique().sort().to_numpy(), mine["number"].unique().sort().to_numpy()
-    numbers, row, rows = np.load(task["numbers"], allow_pickle=False), 0, 0
+    (numbers, scopes), row, rows = np.load(task["numbers"], allow_pickle=False), 0, 0
     with pq.ParquetWriter(task["path"], WINDOWS, compression="zstd", compression_level=1) as out:
         for batch in batches(as_file(task["file"]), ["text"]):
-            here = numbers[row : row + batch.height]
-            row += batch.height
-            some = np.flatnonzero(np.isin(here, have))
+            some = np.flatnonzero(np.isin(numbers[row : row + batch.height], have))
+            some, batch, row = row + some, batch[some], row + batch.height
             if not some.size:
                 continue
-            split = words(batch[some])
-            key, check, owner, word = windows(split, np.ones(some.size, np.bool_), task["tokens"], keys)
+            key, check, owner, word = windows(words(batch), scopes[some], task["tokens"], keys)
             order = np.argsort(key)
-            place = (here[some][owner] << PLACE_BITS) + word
+            place = (numbers[some][owner] << PLACE_BITS) + word
             out.write_table(pa.Table.from_arrays([key[order], check[order], place[order]], schema=WINDOWS), row_group_size=GROUP)
             rows += key.size
     return {"task": task["task"], "name": task["name"], "path": task["path"], "rows": rows}

@@ -30,21 +30,21 @@ def gram(tokens: int) -> int:
     return max(1, tokens // 2)
 
 
-def fingerprints(words: Words, wanted: Flags, tokens: int) -> tuple[Ints, Ints]:
-    """Return the fingerprints of the windows of a batch's wanted documents, and the document of each.
+def fingerprints(words: Words, wanted: Flags, scopes: Ints, tokens: int) -> tuple[Ints, Ints]:
+    """Return the fingerprints of the windows of a batch's wanted documents, and the document of each. Those of other scopes are others.
 
     Neighbours with the same one count once; of a value that comes again and again at once, two stand for all.
     """
-    found: tuple[Ints, Ints] = _fingerprints(words.documents, words.hashes, wanted, tokens, gram(tokens))
+    found: tuple[Ints, Ints] = _fingerprints(words.documents, words.hashes, wanted, scopes, tokens, gram(tokens))
     return found
 
 
-def windows(words: Words, wanted: Flags, tokens: int, repeated: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+def windows(words: Words, scopes: Ints, tokens: int, repeated: Ints) -> tuple[Ints, Ints, Ints, Ints]:
     """Return key, check, document and first word of each window whose fingerprint is among `repeated`, which rise.
 
-    Equal windows have the same key and check, 125 bits together; others differ in them, but for chance.
+    Equal windows of one scope have the same key and check, 126 bits together; others differ in them, but for chance.
     """
-    found: tuple[Ints, Ints, Ints, Ints] = _windows(words.documents, words.hashes, wanted, tokens, gram(tokens), repeated)
+    found: tuple[Ints, Ints, Ints, Ints] = _windows(words.documents, words.hashes, scopes, tokens, gram(tokens), repeated)
     return found
 
 
@@ -108,17 +108,22 @@ def _smallest(values: Hashes, count: int, width: int, queue: Ints, out: Ints) ->
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
-def _longest(documents: Ints, wanted: Flags) -> int:
+def _longest(documents: Ints) -> int:
     longest = 1
     for d in range(documents.size - 1):
-        if wanted[d]:
-            longest = max(longest, documents[d + 1] - documents[d])
+        longest = max(longest, documents[d + 1] - documents[d])
     return longest
 
 
+@numba.njit(cache=True, nogil=True, inline="always")  # type: ignore[misc, unused-ignore]
+def _scoped(key: np.uint64, scope: np.int64) -> np.int64:
+    """Return a key of 63 bits, another one in each scope."""
+    return np.int64(key if scope == 0 else mix64(key ^ np.uint64(scope)) >> np.uint64(1))
+
+
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
-def _fingerprints(documents: Ints, hashes: Hashes, wanted: Flags, tokens: int, width: int) -> tuple[Ints, Ints]:
-    longest = _longest(documents, wanted)
+def _fingerprints(documents: Ints, hashes: Hashes, wanted: Flags, scopes: Ints, tokens: int, width: int) -> tuple[Ints, Ints]:
+    longest = _longest(documents)
     grams, queue, places = np.empty(longest, np.uint64), np.empty(longest, np.int64), np.empty(longest, np.int64)
     keys, owners = np.empty(hashes.size, np.int64), np.empty(hashes.size, np.int64)
     made = 0
@@ -131,7 +136,7 @@ def _fingerprints(documents: Ints, hashes: Hashes, wanted: Flags, tokens: int, w
         for i in range(count):
             if i > 0 and places[i] == places[i - 1]:
                 continue
-            key = np.int64(grams[places[i]])
+            key = _scoped(grams[places[i]], scopes[d])
             if made - begun >= 2 and keys[made - 1] == key and keys[made - 2] == key:
                 continue
             keys[made], owners[made] = key, d
@@ -140,17 +145,19 @@ def _fingerprints(documents: Ints, hashes: Hashes, wanted: Flags, tokens: int, w
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
-def _windows(documents: Ints, hashes: Hashes, wanted: Flags, tokens: int, width: int, repeated: Ints) -> tuple[Ints, Ints, Ints, Ints]:
-    longest = _longest(documents, wanted)
-    grams, queue, smallest, whole = np.empty(longest, np.uint64), np.empty(longest, np.int64), np.empty(longest, np.int64), np.empty(longest, np.uint64)
-    keys, checks, owners, places = np.empty(hashes.size, np.int64), np.empty(hashes.size, np.int64), np.empty(hashes.size, np.int64), np.empty(hashes.size, np.int64)
+def _windows(documents: Ints, hashes: Hashes, scopes: Ints, tokens: int, width: int, repeated: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+    longest = _longest(documents)
+    grams, whole = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
+    queue, smallest = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    keys, checks = np.empty(hashes.size, np.int64), np.empty(hashes.size, np.int64)
+    owners, places = np.empty(hashes.size, np.int64), np.empty(hashes.size, np.int64)
     made = 0
     gone = np.uint64(1)
     for _ in range(tokens):
         gone *= GOLDEN
     for d in range(documents.size - 1):
         first, last = documents[d], documents[d + 1]
-        if not wanted[d] or last - first < tokens:
+        if last - first < tokens:
             continue
         count = _smallest(grams, _rolling(hashes, first, last, width, grams), tokens - width + 1, queue, smallest)
         _rolling(hashes, first, last, tokens, whole)
@@ -162,11 +169,11 @@ def _windows(documents: Ints, hashes: Hashes, wanted: Flags, tokens: int, width:
                 check = check * GOLDEN + hashes[first + i + tokens - 1] - hashes[first + i - 1] * gone
             if smallest[i] != before:
                 before = smallest[i]
-                key = np.int64(grams[before])
+                key = _scoped(grams[before], scopes[d])
                 at = np.searchsorted(repeated, key)
                 met = at < repeated.size and repeated[at] == key
             if met:
-                keys[made], checks[made], owners[made], places[made] = np.int64(whole[i]), np.int64(mix64(check) >> np.uint64(1)), d, i
+                keys[made], checks[made], owners[made], places[made] = _scoped(whole[i], scopes[d]), np.int64(mix64(check) >> np.uint64(1)), d, i
                 made += 1
     return keys[:made].copy(), checks[:made].copy(), owners[:made].copy(), places[:made].copy()
 
