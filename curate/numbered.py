@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from catalog.files import read
+from catalog.schema import hash_column
 from curate.components import FILE, Edges
 from curate.corpus import Corpus
 
@@ -35,8 +36,11 @@ class Numbered:
         return numbers - first
 
 
-def numbered(corpus: Corpus, before: Edges) -> Numbered:
-    """Number the documents of a corpus; exact copies that `before` joins go by one of them."""
+def numbered(corpus: Corpus, before: Edges, by: pl.Series | None = None) -> Numbered:
+    """Number the documents of a corpus; exact copies that `before` joins go by one of them.
+
+    `by` parts them further, a value a document in the order of the files; those without one are left out.
+    """
     nodes = corpus.nodes
     frozen = nodes.refs // FILE >= corpus.own
     numbers = pl.DataFrame({"ref": nodes.refs, "number": np.arange(nodes.refs.size), "frozen": frozen})
@@ -45,6 +49,9 @@ def numbered(corpus: Corpus, before: Edges) -> Numbered:
     frozen[twins.filter("frozen")["number"].to_numpy()] = True
     left_out = ~nodes.there | np.isin(nodes.by_place, twins["ref"].to_numpy())
     scopes = np.zeros(left_out.size, np.int64) if nodes.scope is None else nodes.scope.view(np.int64)
+    if by is not None:
+        left_out |= by.is_null().to_numpy()
+        scopes = scopes * 31 + hash_column(by).view(np.int64)
     table, paths, start = np.stack([np.where(left_out, -1, nodes.number), scopes]), [], 0
     for number, file in enumerate(corpus.files):
         paths.append(f"{corpus.scratch('numbers')}-{number:06d}.npy")

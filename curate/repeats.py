@@ -1,6 +1,7 @@
 """What stands in more than one place, as spans: the shape that jobs for stretches and for lines write, and a policy chooses among."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -30,20 +31,30 @@ def told_of(documents: Numbered, places: Ints, begins: Ints, counts: Ints) -> pl
 
 
 def listed(corpus: Corpus, documents: Numbered, found: pl.DataFrame, function: str, adds: Mapping[str, pa.DataType]) -> pl.DataFrame:
-    """Return `ref` and the columns `adds`, a row a document, as tasks write them that are given a data file and `wanted`, a table of what was found.
-
-    Twins get what the document has that they go by.
-    """
-    goes_by = documents.twins.select("ref", by=pl.Series(documents.refs[documents.twins["number"].to_numpy()], dtype=pl.Int64))
-    limit = corpus.own * FILE
-    asked = found.filter((pl.col("ref") < limit) | pl.col("ref").is_in(goes_by["by"].implode())).sort("ref", "word")
+    """Return `ref` and the columns `adds`, a row a document, as tasks write them that are given a data file and `wanted`, a table of what was found."""
+    others = _goes_by(documents)["by"].implode()
+    asked = found.filter((pl.col("ref") < corpus.own * FILE) | pl.col("ref").is_in(others)).sort("ref", "word")
     wanted = corpus.scratch("wanted.parquet")
     asked.write_parquet(wanted, row_group_size=1 << 16)
     tasks = []
     for number in (asked["ref"] // FILE).unique().sort():
         file, path = corpus.files[number], corpus.scratch(f"spans-{number:06d}.parquet")
         tasks.append({"name": file.path, "bytes": file.bytes, "file": to_dict(file), "number": number, "wanted": wanted, "path": path})
+    return spread(corpus, documents, corpus.map(function, tasks), adds)
+
+
+def spread(corpus: Corpus, documents: Numbered, written: Sequence[dict[str, Any]], adds: Mapping[str, pa.DataType]) -> pl.DataFrame:
+    """Return what tasks wrote, a row a document of ours; twins get what the document has that they go by."""
     empty = pl.DataFrame(pl.from_arrow(pa.schema({"ref": pa.int64(), **adds}).empty_table()))
-    whole = pl.concat([empty, *(pl.read_parquet(result["path"]) for result in corpus.map(function, tasks))])
-    again = goes_by.join(whole.rename({"ref": "by"}), on="by").drop("by")
-    return pl.concat([whole, again]).filter(pl.col("ref") < limit)
+    whole = pl.concat([empty, *(pl.read_parquet(result["path"]) for result in written if result["path"])])
+    again = _goes_by(documents).join(whole.rename({"ref": "by"}), on="by").drop("by")
+    return pl.concat([whole, again]).filter(pl.col("ref") < corpus.own * FILE)
+
+
+def _goes_by(documents: Numbered) -> pl.DataFrame:
+    return documents.twins.select("ref", by=pl.Series(documents.refs[documents.twins["number"].to_numpy()], dtype=pl.Int64))
+
+
+def between(tables: Sequence[str], span: tuple[int, int]) -> pl.LazyFrame:
+    """The rows of tables whose `key` is in a range: of a table sorted in pieces, few row groups are read."""
+    return pl.concat([pl.scan_parquet(path, glob=False).filter(pl.col("key").is_between(*span)) for path in tables])

@@ -27,7 +27,7 @@ from catalog.tasks import Task
 from curate.components import FILE, Edges, Told, no_edges
 from curate.corpus import Corpus, as_file, batches, to_dict
 from curate.numbered import Ints, Numbered, numbered, parts
-from curate.repeats import REPEAT, listed, told_of
+from curate.repeats import REPEAT, between, listed, told_of
 from curate.windows import PLACE_BITS, fingerprints, firsts, in_characters, joined, stretches, windows
 
 PART_ROWS = 8_000_000
@@ -124,13 +124,9 @@ def write_fingerprints(task: Task) -> dict[str, Any]:
     return {"task": task["task"], "name": task["name"], "path": task["path"], "rows": rows}
 
 
-def _between(tables: Sequence[str], span: tuple[int, int]) -> pl.LazyFrame:
-    return pl.concat([pl.scan_parquet(path, glob=False).filter(pl.col("key").is_between(*span)) for path in tables])
-
-
 def repeats(task: Task) -> dict[str, Any]:
     """Write which fingerprints of one range of keys come more than once, by data file."""
-    rows = _between(task["tables"], task["range"]).collect()
+    rows = between(task["tables"], task["range"]).collect()
     again = pl.len() > 1 if task["inside"] else pl.col("number").min() != pl.col("number").max()
     rows = rows.filter(again.over("key"))
     of = np.load(task["of"], mmap_mode="r", allow_pickle=False)
@@ -160,7 +156,7 @@ def write_windows(task: Task) -> dict[str, Any]:
 
 def write_runs(task: Task) -> dict[str, Any]:
     """Write the runs of repeated windows of one range of keys: place, first place and how many, sorted by place."""
-    rows = _between(task["tables"], task["range"]).collect()
+    rows = between(task["tables"], task["range"]).collect()
     places = rows["place"].to_numpy()
     first = firsts(rows["key"].to_numpy(), rows["check"].to_numpy(), places, task["inside"])
     some = np.flatnonzero(first >= 0)
