@@ -123,7 +123,7 @@ def _units(task: Task, batch: pl.DataFrame, scopes: Ints) -> tuple[Ints, Ints, I
 def write_keys(task: Task) -> dict[str, Any]:
     """Write the lines of one data file, as hash and first place in each document, sorted by hash in each batch."""
     (numbers, scopes), row, rows = np.load(task["numbers"], allow_pickle=False), 0, 0
-    with pq.ParquetWriter(task["path"], KEYS, compression="zstd", compression_level=1) as out:
+    with pq.ParquetWriter(task["path"], KEYS, compression="lz4", use_dictionary=False) as out:
         for batch in batches(as_file(task["file"]), ["text"]):
             here = slice(row, row + batch.height)
             owner, first, _, key = _units(task, batch, scopes[here])

@@ -114,7 +114,7 @@ def _runs(corpus: Corpus, documents: Numbered, repeated: list[str], tokens: int,
 def write_fingerprints(task: Task) -> dict[str, Any]:
     """Write the fingerprints of one data file and the number of the document of each, sorted by key in each batch."""
     (numbers, scopes), row, rows = np.load(task["numbers"], allow_pickle=False), 0, 0
-    with pq.ParquetWriter(task["path"], PRINTS, compression="zstd", compression_level=1) as out:
+    with pq.ParquetWriter(task["path"], PRINTS, compression="lz4", use_dictionary=False) as out:
         for batch in batches(as_file(task["file"]), ["text"]):
             here = numbers[row : row + batch.height]
             keys, owners = fingerprints(words(batch), here >= 0, scopes[row : row + batch.height], task["tokens"])
@@ -127,8 +127,12 @@ def write_fingerprints(task: Task) -> dict[str, Any]:
 def repeats(task: Task) -> dict[str, Any]:
     """Write which fingerprints of one range of keys come more than once, by data file."""
     rows = between(task["tables"], task["range"]).collect()
-    again = pl.len() > 1 if task["inside"] else pl.col("number").min() != pl.col("number").max()
-    rows = rows.filter(again.over("key"))
+    order = np.argsort(keys := rows["key"].to_numpy())
+    like_last = np.zeros(order.size + 1, np.bool_)
+    like_last[1:-1] = keys[order[1:]] == keys[order[:-1]]
+    rows = rows[order[like_last[:-1] | like_last[1:]]]
+    if not task["inside"]:
+        rows = rows.filter((pl.col("number").min() != pl.col("number").max()).over("key"))
     of = np.load(task["of"], mmap_mode="r", allow_pickle=False)
     rows = rows.with_columns(file=of[rows["number"].to_numpy()]).sort("file", "key")
     rows.select("file", "number", "key").write_parquet(task["path"], row_group_size=GROUP, compression="zstd", compression_level=1)
@@ -140,7 +144,7 @@ def write_windows(task: Task) -> dict[str, Any]:
     mine = pl.concat([pl.scan_parquet(path, glob=False).filter(pl.col("file") == task["number"]) for path in task["repeated"]]).collect()
     keys, have = mine["key"].unique().sort().to_numpy(), mine["number"].unique().sort().to_numpy()
     (numbers, scopes), row, rows = np.load(task["numbers"], allow_pickle=False), 0, 0
-    with pq.ParquetWriter(task["path"], WINDOWS, compression="zstd", compression_level=1) as out:
+    with pq.ParquetWriter(task["path"], WINDOWS, compression="lz4", use_dictionary=False) as out:
         for batch in batches(as_file(task["file"]), ["text"]):
             some = np.flatnonzero(np.isin(numbers[row : row + batch.height], have))
             some, batch, row = row + some, batch[some], row + batch.height
