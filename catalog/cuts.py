@@ -1,8 +1,10 @@
 """Spans of what stands in several places: a policy's `cut:` leaves one copy, so what is cut is in its verdicts, not in the spans themselves."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from catalog.files import DataFile
+if TYPE_CHECKING:  # recipes are checked with this: polars is not for that
+    from catalog.files import DataFile
 
 CUTS = "cuts"
 """The column of a verdict that holds what a policy cuts of such spans."""
@@ -18,7 +20,7 @@ def chosen(cut: Iterable[str], names: Mapping[str, str]) -> list[str]:
     return [path for path in map(path_of, cut) if "first: string, at: int64" in names.get(path, "")]
 
 
-def settled(cut: Sequence[str], files: Sequence[DataFile], verdict: str) -> list[str]:
+def settled(cut: Sequence[str], files: "Sequence[DataFile]", verdict: str) -> list[str]:
     """Return a policy's `cut:` as it is applied to files: what the family `verdict` says, in place of the spans that it chose among."""
     names = {f"{a.family}.{name}": kind for file in files for a in file.annotations for name, kind in a.columns}
     among = chosen(cut, names)

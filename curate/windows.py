@@ -214,8 +214,7 @@ def joined(places: Ints, firsts: Ints, counts: Ints) -> tuple[Ints, Ints, Ints]:
     """Return runs (place, first place, windows), of places that rise, with those made one that go on where another ends."""
     if not places.size:
         return places, firsts, counts
-    on = (places[1:] == places[:-1] + counts[:-1]) & (firsts[1:] == firsts[:-1] + counts[:-1]) & (places[1:] >> PLACE_BITS == places[:-1] >> PLACE_BITS)
-    on &= firsts[1:] >> PLACE_BITS == firsts[:-1] >> PLACE_BITS
+    on = (places[1:] == places[:-1] + counts[:-1]) & (firsts[1:] == firsts[:-1] + counts[:-1])
     heads = np.flatnonzero(np.concatenate([[True], ~on]))
     return places[heads], firsts[heads], np.add.reduceat(counts, heads)
 

@@ -35,9 +35,9 @@ def policy(root: Path, text: str) -> Policy:
     return load(root / "p.yaml")
 
 
-def cut_texts(root: Path, files: Sequence[DataFile], asked: Policy) -> dict[str, str]:
+def cut_texts(root: Path, files: Sequence[DataFile], asked: Policy, **hands: Any) -> dict[str, str]:
     """The texts that a policy keeps, as they go on, by doc_id."""
-    judged = joined(files, verdicts.judge(files, asked, str(root / "annotations/made/verdicts"), workers=0).annotations)
+    judged = joined(files, verdicts.judge(files, asked, str(root / "annotations/made/verdicts"), workers=0, **hands).annotations)
     snapshot = Snapshot("c", 1, "", None, "document", "", tuple(judged), (asked.body,), datetime(2026, 1, 1), 0, 0, 0, (), str(root))
     changes = edits(snapshot)
     assert changes["cut"] == ["verdict.cuts"]
@@ -75,6 +75,16 @@ def test_what_is_dropped_as_a_copy_keeps_nothing(tmp_path: Path) -> None:
         files = searched(root, texts, 10, jobs=jobs, ids=["d2", "d1", "d3"])
         there = cut_texts(root, files, policy(root, "cut: [dup.spans]"))
         assert there == ({"d1": texts[0], "d3": " other"} if jobs else {"d1": texts[0], "d2": "", "d3": " other"})
+
+
+def test_what_an_earlier_version_kept_keeps_its_words(tmp_path: Path) -> None:
+    """A longer page comes later: with `append:` it is the one that is cut, though the policy would have it stay."""
+    texts = [f"{WORDS} tail", f"{WORDS} and a longer tail"]
+    files = searched(tmp_path, texts, 10, 2)
+    asked = policy(tmp_path, "cut: [dup.spans]\nkeep: [length(text) DESC]")
+    assert cut_texts(tmp_path, files, asked) == {"d000": " tail", "d001": texts[1]}
+    before = verdicts.judge(files[:1], asked, str(tmp_path / "annotations/made/before"), workers=0).annotations
+    assert cut_texts(tmp_path, files, asked, stood=before) == {"d000": texts[0], "d001": " and a longer tail"}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

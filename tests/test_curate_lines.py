@@ -16,7 +16,7 @@ from catalog.stage import Bound
 from curate import duplicates, lines
 from curate.components import no_edges
 from curate.corpus import Corpus
-from tests.spark_making import corpus, family, joined
+from tests.spark_making import corpus, family, joined, local_session
 from tests.test_curate_keepers import cut_texts, policy
 
 LINES = {"within": "host", "documents": 5, "share": 0.05, "keep": "none", "digits": False, "min_words": 1}
@@ -131,3 +131,16 @@ def test_any_texts_have_the_lines_that_plain_python_counts(
         assert [(s["copies"], s["first"]) for s in (got if got is not None else [])] == [
             (len(counts[of[d], letters]), f"d{min(counts[of[d], letters])}") for _, _, letters in wanted
         ]
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_spark_finds_the_same_stretches_and_lines(tmp_path: Path) -> None:
+    rows = [*pages("a.org", 6), *pages("b.org", 6, 6)]
+    made = corpus(tmp_path, rows, 3)
+    jobs = [Bound("curate.lines:job", LINES), Bound("curate.paragraphs:job", {**PARAGRAPHS, "min_words": 2}), Bound("curate.substring:job", {"tokens": 3})]
+    said = []
+    for name, spark in (("here", None), ("there", local_session())):
+        found = duplicates.find(made, jobs, str(tmp_path / f"annotations/{name}/dup"), workers=0, spark=spark)
+        said.append(family(joined(made, found.annotations), "dup"))
+    assert said[0].equals(said[1]) and said[0].select("lines", "paragraphs", "spans").null_count().row(0) == (0, 0, 0)
