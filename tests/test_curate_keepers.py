@@ -87,6 +87,15 @@ def test_what_an_earlier_version_kept_keeps_its_words(tmp_path: Path) -> None:
     assert cut_texts(tmp_path, files, asked, stood=before) == {"d000": texts[0], "d001": " and a longer tail"}
 
 
+def test_what_is_dropped_as_a_copy_stands_for_nobody(tmp_path: Path) -> None:
+    """The first of two pages of one address stays; what the second one alone shares with a third page is left to that one."""
+    rows = [{"doc_id": f"d{i}", "uri": f"https://h/{i // 2}", "text": text} for i, text in enumerate(["short", f"{WORDS} x", f"{WORDS} y"])]
+    made = corpus(tmp_path, rows, 1)
+    jobs = [Bound("curate.exact:job", {"by": ("url",)}), Bound("curate.substring:job", {"tokens": 10})]
+    files = joined(made, duplicates.find(made, jobs, str(tmp_path / "annotations/made/dup"), workers=0).annotations)
+    assert cut_texts(tmp_path, files, policy(tmp_path, "cut: [dup.spans]")) == {"d0": "short", "d2": f"{WORDS} y"}
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(st.lists(st.sampled_from(["a", "b", "c"]), max_size=30), min_size=1, max_size=6),

@@ -48,7 +48,7 @@ def test_boilerplate_of_a_host_goes_everywhere_and_of_another_stays(tmp_path: Pa
 
 def test_an_article_with_many_addresses_is_no_boilerplate(tmp_path: Path) -> None:
     """Six copies of one article on a host of seven pages: jobs before say that they are one."""
-    texts = ["The same article.\nIt has two lines."] * 6 + ["x"]
+    texts = [*(f"The same article{'!' * i}\nIt has two lines." for i in range(6)), "x"]
     rows = [{"doc_id": f"d{i}", "host": "a.org", "text": text} for i, text in enumerate(texts)]
     bare = family(searched(tmp_path / "bare", rows, Bound("curate.lines:job", LINES)), "dup")
     known = family(searched(tmp_path / "known", rows, Bound("curate.exact:job", {"by": ("text",)}), Bound("curate.lines:job", LINES)), "dup")

@@ -36,6 +36,9 @@ def found(root: Path, texts: Sequence[str | None], tokens: int, files: int = 1, 
     told = spans(hands, no_edges(), tokens, inside)
     hands.clear()
     refs = [number << 32 | row for number, file in enumerate(made) for row in range(file.rows)]
+    for ref, rows, share in told.select("ref", "spans", "repeated").iter_rows():
+        text = texts[refs.index(ref)] or ""
+        assert share == len({char for span in rows for char in range(span["start"], span["end"])}) / len(text)
     return {ids[refs.index(ref)]: rows for ref, rows in told.select("ref", "spans").iter_rows()}
 
 
