@@ -6,9 +6,10 @@ Otherwise it would be known when all that comes before is done. What the lake al
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from catalog.cuts import path_of
 from catalog.errors import RecipeError, near
 from catalog.models import unfit
-from catalog.offered import COPIES, mend
+from catalog.offered import COPIES, copying, mend
 from catalog.parts import Part, policy_names
 from catalog.stage import load
 from catalog.staged import TAKEN
@@ -98,6 +99,17 @@ def _policies(part: Part, known: Known, policies: Mapping[str, str], lines: Line
             where, named = lines.where("curate", part.name, "policy"), ", ".join(map(repr, missing))
             how = mend(missing[0], there or (), missing[1:])
             raise RecipeError(f"{where}policy {policy.name} reads {named}, which nothing in {part.id} computes{how}")
+        _copies(part, policy.name, (*policy.reads, *map(path_of, (*dict(policy.mask), *policy.cut))), lines.where("curate", part.name, "policy"))
+
+
+def _copies(part: Part, policy: str, read: Iterable[str], where: str) -> None:
+    """Refuse a column of a job that the part's `dedup:` does not name."""
+    jobs = {job.path.partition(":")[0].rpartition(".")[2] for job in part.bound}
+    for path in read if jobs else ():
+        family, _, column = path.partition(".")
+        job = copying().get(column) if family == COPIES else None
+        if job is not None and job not in jobs:
+            raise RecipeError(f"{where}policy {policy} reads {path!r}, which nothing in {part.id} computes; add {job}: to its dedup:")
 
 
 def _cells(part: Part, known: Known, lines: Lines) -> None:
