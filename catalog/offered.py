@@ -40,6 +40,6 @@ def _declared(file: Path) -> list[str]:
     text = file.read_text(encoding="utf-8")
     body = ast.parse(text).body if "\n@declares(" in text else []
     return [
-        node.name for node in body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        node.name for node in body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and node.name != "job"
         and any(isinstance(mark, ast.Call) and ast.unparse(mark.func) == "declares" for mark in node.decorator_list)
     ]  # fmt: skip

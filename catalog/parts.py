@@ -137,11 +137,34 @@ def _curate(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     for family in families:
         if families.count(family) > 1:
             raise RecipeError(f"{lines.where('curate', name, 'stages')}two stages write the family {family!r}; give one `family: NAME`")
+    return Part("curate", name, dict(body), line_of(where), bound=_jobs(name, body.get("dedup") or {}, lines), stages=stages)
+
+
+def _jobs(name: str, dedup: Given, lines: Lines) -> tuple[Bound, ...]:
+    """The jobs of a `dedup:`, in their order; beside them stands what all of them compare with."""
+    trail = ("curate", name, "dedup")
+    shaped(dedup, {"within": "a word", "against": "a word", "append": "true or false"}, lines, *trail)
     jobs = []
-    for kind, knobs in (body.get("dedup") or {}).items():
-        at = lines.where("curate", name, "dedup", str(kind))
+    for kind, knobs in dedup.items():
+        at = lines.where(*trail, str(kind))
+        if kind in DEDUP:
+            continue
+        if not (HOUSE / "curate" / f"{kind}.py").is_file() or f"{kind}" not in _jobs_known():
+            raise RecipeError(f"{at}dedup: has no {kind!r}{near(str(kind), [*_jobs_known(), *DEDUP])}")
         jobs.append(bind(find("curate", f"{kind}.job", at), knobs_of(knobs, kind, at), at, given=JOB_GIVEN))
-    return Part("curate", name, dict(body), line_of(where), bound=tuple(jobs), stages=stages)
+    if dedup and not jobs:
+        raise RecipeError(f"{lines.where(*trail)}dedup: names nothing to do; add one of {', '.join(_jobs_known())}, such as exact: {{}}")
+    return tuple(jobs)
+
+
+def _jobs_known() -> list[str]:
+    return sorted(f.stem for f in (HOUSE / "curate").glob("*.py") if "\ndef job(" in f.read_text(encoding="utf-8"))
+
+
+DEDUP = ("within", "against", "append")
+"""Keys of `dedup:` that are no job: nothing is compared over the borders of a column or signal; with what other dataset, which stays as it is; and that
+documents which an earlier version kept stay."""
+
 
 
 JOB_GIVEN = ("files", "folder", "spark", "progress")
@@ -299,6 +322,7 @@ PARTS = {"ingest": _ingest, "curate": _curate, "quality": _quality, "synth": _sy
 
 LOOKS: dict[tuple[str, str], tuple[str, ...]] = {
     ("curate", "from"): ("curate", "ingest"),
+    ("curate", "dedup.against"): ("curate", "ingest"),
     ("quality", "from"): ("curate", "synth", "ingest"),
     ("synth", "from"): ("synth", "curate", "ingest"),
     ("mix", "from"): ("curate", "synth", "ingest"),

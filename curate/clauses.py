@@ -22,6 +22,7 @@ from catalog.errors import PolicyError, near
 from catalog.predicates import Node, parse
 
 DUPLICATE = "duplicate"
+SEEN = "seen"
 """The reason of a copy that is not the one that stays; no clause may take this name."""
 NAME = r"[a-z][a-z0-9_]*"
 ONE, GROUP = ("if", "when", "cite"), ("clauses", "when", "cite")
@@ -133,8 +134,8 @@ def _clause(name: str, given: Any, at: str, values: Mapping[str, Value]) -> Clau
 def _named(name: str, at: str) -> None:
     if not re.fullmatch(NAME, name):
         raise PolicyError(f"{at}{name!r} is no reason's name; use small letters, digits and _")
-    if name == DUPLICATE:
-        raise PolicyError(f"{at}{DUPLICATE!r} is what copies are dropped for; give the clause another name")
+    if name in (DUPLICATE, SEEN):
+        raise PolicyError(f"{at}{name!r} is what copies are dropped for; give the clause another name")
 
 
 def _keyed(given: dict[str, Any], keys: Sequence[str], trail: tuple[str, ...], where: Where) -> None:

@@ -1,28 +1,20 @@
-"""Pairs and what they join: star edges within groups of equal keys, and the connected components of edges.
+"""Pairs of documents and what they join: the connected components of edges.
 
-An edge joins two documents by their row references; `a` has the smaller doc_id. Within a group of n documents that share a key
-each is joined to the one with the smallest doc_id: n - 1 edges, not n(n - 1)/2, and the same ones however rows are
-spread over files and partitions.
+An edge joins two documents by their row references; `a` has the smaller doc_id.
 """
 
-import os
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numba
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from catalog.files import DataFile, read
-from catalog.spark import ROW_BITS, frame
-from curate.corpus import Corpus
+from catalog.spark import ROW_BITS
 
 Edges = pl.DataFrame
 EDGES = pl.Schema({"a": pl.Int64, "b": pl.Int64, "a_id": pl.String, "b_id": pl.String, "jaccard": pl.Float64})
 """Row references of two documents, their doc_ids, and how much they share (null: not compared)."""
-
-AT_ONCE = 20_000_000
-"""Band keys that polars groups in one go, about 2 GB."""
 
 FILE = 1 << ROW_BITS
 """A row reference // FILE is the file's number, % FILE the row's."""
@@ -30,59 +22,16 @@ FILE = 1 << ROW_BITS
 Ints = npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a job says: pairs to be joined into clusters, and columns of its own by `ref`, for the rows that have something to say (None: it adds none)."""
+
+    edges: Edges
+    columns: pl.DataFrame | None = None
+
+
 def no_edges() -> Edges:
     return EDGES.to_frame()
-
-
-def equal(corpus: Corpus, column: str) -> Edges:
-    """Return star edges among the documents that have the same value in a column of their data files."""
-    if corpus.on_spark:
-        return _spark_stars(corpus, corpus.files, column, "ref", [column])
-    keyed = pl.concat([read(file, ["doc_id", column]).with_columns(ref=_refs(number, file.rows)) for number, file in enumerate(corpus.files)])
-    return _stars(keyed.drop_nulls(column), [column])
-
-
-def stars(corpus: Corpus, tables: Sequence[str], bands: int) -> Edges:
-    """Return star edges among the documents that share a band's key. `tables` are the files' band tables, in their order."""
-    if corpus.on_spark:
-        return _spark_stars(corpus, tables, "band, key", f"ref - ref % {FILE} + row", ["band", "key", "row"])
-    found, step = [no_edges().drop("jaccard")], max(1, AT_ONCE // max(1, corpus.rows))
-    for first in range(0, bands, step):  # so many bands as memory likes: a table is sorted by band
-        parts = [
-            pl.scan_parquet(path, glob=False)
-            .filter(pl.col("band").is_between(first, first + step - 1))
-            .select("doc_id", "band", "key", ref=pl.col("row") + number * FILE)
-            for number, path in enumerate(tables)
-        ]
-        found.append(_stars(pl.concat(parts).collect(), ["band", "key"]))
-    return pl.concat(found).unique(["a", "b"]).sort("a_id", "b_id")
-
-
-def _refs(number: int, rows: int) -> pl.Series:
-    return pl.int_range(number * FILE, number * FILE + rows, eager=True, dtype=pl.Int64)
-
-
-def _stars(keyed: pl.DataFrame, keys: Sequence[str]) -> Edges:
-    """Star edges of rows (doc_id, ref, keys). Most keys are alone, so they go first, before any string is compared."""
-    shared = keyed.filter(pl.len().over(keys) > 1).sort("doc_id", "ref")
-    first = shared.group_by(keys).agg(a=pl.col("ref").first(), a_id=pl.col("doc_id").first())
-    joined = shared.join(first, on=keys, how="left", maintain_order="left").filter(pl.col("a") != pl.col("ref"))
-    return joined.select("a", pl.col("ref").alias("b"), "a_id", pl.col("doc_id").alias("b_id"))
-
-
-def _spark_stars(corpus: Corpus, paths: Sequence[str | DataFile], keys: str, ref: str, columns: Sequence[str]) -> Edges:
-    """The same by one shuffle of narrow rows. The edges come back through files: the driver's result size is no limit."""
-    assert corpus.spark is not None
-    rows = frame(corpus.spark, paths, ["doc_id", *columns]).selectExpr("doc_id", f"{ref} AS ref", *keys.split(", "))
-    first = f"min(named_struct('doc_id', doc_id, 'ref', ref)) OVER (PARTITION BY {keys}) AS first"
-    present = " AND ".join(f"{key} IS NOT NULL" for key in keys.split(", "))
-    pairs = rows.filter(present).selectExpr("doc_id", "ref", first).filter("first.ref <> ref")
-    edges = pairs.selectExpr("first.ref AS a", "ref AS b", "first.doc_id AS a_id", "doc_id AS b_id").distinct()
-    path = corpus.scratch(f"edges-{'-'.join(keys.split(', '))}")
-    edges.write.mode("overwrite").parquet(path)
-    parts = sorted(os.path.join(path, name) for name in os.listdir(path) if name.endswith(".parquet"))
-    found = pl.concat([no_edges().drop("jaccard"), *(pl.read_parquet(part, glob=False) for part in parts)])
-    return found.sort("a_id", "b_id")
 
 
 def components(edges: Edges) -> pl.DataFrame:

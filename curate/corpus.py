@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -16,6 +17,8 @@ from catalog.tasks import Task, Workers
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from curate.stars import Nodes
+
 BATCH_BYTES = 8 << 20
 """Text a batch: its words fit in memory beside those of other workers, and what stages share stays near the core."""
 
@@ -27,7 +30,10 @@ POLARS_ROWS = 5_000_000
 class Corpus:
     """Data files in catalogue order, and what to work with. A file's place in `files` is its number in row references.
 
-    Jobs fill `metrics` with counts and `tables` with the paths of files worth keeping."""
+    The last `frozen` files are only compared with: of those the rows count that `verdict`, a family of theirs, keeps. Nothing is compared over the
+    borders of `within`, a column or a signal. `shelves` are folders beside which earlier results lie. Jobs fill `metrics` with counts and
+    `tables` with the paths of files worth keeping.
+    """
 
     files: tuple[DataFile, ...]
     folder: str
@@ -38,6 +44,26 @@ class Corpus:
     polars_rows: int = POLARS_ROWS
     metrics: dict[str, float] = field(default_factory=dict)
     tables: dict[str, list[str]] = field(default_factory=dict)
+    frozen: int = 0
+    verdict: str | None = None
+    within: str | None = None
+    shelves: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> int:
+        """How many of the files are ours to annotate."""
+        return len(self.files) - self.frozen
+
+    def verdict_of(self, place: int) -> str | None:
+        """The family that says which rows of a file count; None where all do."""
+        return self.verdict if place >= self.own else None
+
+    @cached_property
+    def nodes(self) -> "Nodes":
+        """The documents by number."""
+        from curate.stars import nodes
+
+        return nodes(self)
 
     @property
     def rows(self) -> int:

@@ -5,30 +5,34 @@ Which copy stays is the policy's to say, among the rows that its predicates keep
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
 
-from catalog.files import Annotation, DataFile, address, write_annotation, write_json
+from catalog.errors import RecipeError, near
+from catalog.files import Annotation, DataFile, address, known, write_annotation, write_json
 from catalog.ids import digest
 from catalog.split import SPLITTER
 from catalog.stage import Bound, load
 from catalog.tasks import Task, Workers
-from curate.components import FILE, components, no_edges
+from curate import sketches
+from curate.components import FILE, Told, components, no_edges
 from curate.corpus import POLARS_ROWS, Corpus, as_file, beside, shelf, to_dict
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-VERSION = 1
+VERSION = 2
 FAMILY = "dup"
 STAGE = "duplicates.find"
 DUP = {"cluster": pa.string(), "size": pa.int64(), "neighbour": pa.string(), "jaccard": pa.float64()}
 """`cluster` is the smallest doc_id of the documents that edges connect, null for a document alone, whose `size` is 1.
 `neighbour` is the document that it shares most with, and `jaccard` how much of their word n-grams (1 for an exact copy)."""
+SEEN = {"seen": pa.string()}
+"""With `against:`, the smallest doc_id of the other dataset's documents in the cluster."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,22 @@ class Found:
     metrics: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Against:
+    """Data files of another dataset that ours are compared with: the rows that `verdict`, a family of theirs, keeps. `folder` is where their results lie."""
+
+    files: tuple[DataFile, ...]
+    verdict: str | None
+    folder: str
+
+
 def find(
     files: Sequence[DataFile],
     jobs: Sequence[Bound],
     folder: str,
     *,
+    within: str | None = None,
+    against: Against | None = None,
     spark: "SparkSession | None" = None,
     workers: int | Workers = 2,
     progress: Callable[[dict[str, Any]], None] | None = None,
@@ -53,25 +68,34 @@ def find(
 ) -> Found:
     """Run the jobs of `dedup:` over data files and write the family `dup` beside each of them, in `folder`.
 
-    Edges are found by Spark when there is a session and more than `polars_rows` documents. What is there is not done again,
-    unless `again`, the number of the time that it is forced, is new.
+    Documents are compared within one value of the column or signal `within`, and with the rows of `against`. Edges are found by Spark when there is a
+    session and more than `polars_rows` documents. What is there is not done again, unless `again`, the number of the time that it is forced, is new.
     """
-    asked = [[job.path, job.knobs, job.version] for job in jobs]
-    inputs = digest(*[file.id for file in files], *filter(None, [again]))
-    addresses = [address(file.id, STAGE, {"jobs": asked}, VERSION, SPLITTER, (inputs,)) for file in files]
+    ours = {file.id for file in files}
+    others = tuple(file for file in against.files if file.id not in ours) if against else ()
+    asked = {"jobs": [[job.path, job.knobs, job.version] for job in jobs], **({"within": within} if within else {})}
+    kept_by = [a.address for file in others for a in file.annotations if against and a.family == against.verdict]
+    read = (*_scopes(files, within), *_scopes(others, within), *kept_by)
+    inputs = digest(*[file.id for file in files], *(f"against {file.id}" for file in others), *read, *filter(None, [again]))
+    addresses = [address(file.id, STAGE, asked, VERSION, SPLITTER, (inputs,)) for file in files]
     there, name = shelf(folder), f"{FAMILY}-{digest(*addresses)}.json"
     paths = [beside(file, folder, FAMILY, at, there) for file, at in zip(files, addresses, strict=True)]
     summary = there.get(name) or os.path.join(folder, name)
+    types = {**DUP, **({**SEEN} if against else {}), **_added(jobs)}
     if not (os.path.exists(summary) and all(os.path.exists(path) for path in paths)):
-        corpus = Corpus(tuple(files), folder, f"{os.path.join(folder, name)}.work", spark, workers, progress, polars_rows)
+        work = f"{os.path.join(folder, name)}.work"
+        corpus = Corpus(
+            (*files, *others), folder, work, spark, workers, progress, polars_rows, frozen=len(others), within=within,
+            verdict=against.verdict if against else None, shelves=(against.folder,) if against else (),
+        )  # fmt: skip
         corpus.clear()
-        _search(corpus, jobs, paths)
-        bands = [os.path.relpath(path, files[0].root) for path in corpus.tables.get("bands", [])]  # the lake may move
+        _search(corpus, jobs, paths, types)
+        bands = [os.path.relpath(path, files[0].root) for path in corpus.tables.get("bands", [])[: corpus.own]]  # the lake may move
         write_json(summary, {"bands": bands, "metrics": corpus.metrics})
         corpus.clear()
     with open(summary, encoding="utf-8") as written:
         told = json.load(written)
-    columns = tuple((field, str(kind)) for field, kind in DUP.items())
+    columns = tuple((field, str(kind)) for field, kind in types.items())
     annotations = {
         file.id: Annotation(FAMILY, os.path.relpath(path, file.root), at, STAGE, file.rows, columns)
         for file, path, at in zip(files, paths, addresses, strict=True)
@@ -79,21 +103,51 @@ def find(
     return Found(annotations, tuple(os.path.join(files[0].root, path) for path in told["bands"]), told["metrics"])
 
 
-def _search(corpus: Corpus, jobs: Sequence[Bound], paths: Sequence[str]) -> None:
-    edges = no_edges()
+def _scopes(files: Sequence[DataFile], within: str | None) -> list[str]:
+    """The addresses of the signal that documents are compared within. Raises RecipeError where a file has none."""
+    if within is None:
+        return []
+    family, _, column = within.partition(".")
+    for file in files:
+        if within not in known(file):
+            raise RecipeError(f"dedup: within: {within!r} is no column or signal of {file.path}{near(within, known(file))}")
+    return [file.annotation(family).address for file in files] if column and files and any(a.family == family for a in files[0].annotations) else []
+
+
+def _added(jobs: Sequence[Bound]) -> dict[str, pa.DataType]:
+    """The columns of their own that jobs add."""
+    found: dict[str, pa.DataType] = {}
     for job in jobs:
-        found = load(job.path)(corpus, edges, **job.knobs)
-        corpus.metrics[f"{job.path.partition(':')[0].rpartition('.')[2]}_pairs"] = found.height
-        edges = pl.concat([edges, found.select(edges.columns)])
-    nodes = components(edges)
-    corpus.metrics.update({"clusters": nodes["cluster"].n_unique(), "clustered": nodes.height, "documents": corpus.rows})
-    told = corpus.scratch("nodes.parquet")
-    nodes.write_parquet(told, row_group_size=1 << 16)
+        found.update(load(job.path).declares.adds)  # type: ignore[attr-defined]
+    return found
+
+
+def _search(corpus: Corpus, jobs: Sequence[Bound], paths: Sequence[str], types: Mapping[str, pa.DataType]) -> None:
+    sketches.tables(corpus, sketches.of_jobs([(job.path, job.knobs) for job in jobs]))
+    edges, extra = no_edges(), []
+    for job in jobs:
+        told: Told = load(job.path)(corpus, edges, **job.knobs)
+        corpus.metrics[f"{job.path.partition(':')[0].rpartition('.')[2]}_pairs"] = told.edges.height
+        edges = pl.concat([edges, told.edges.select(edges.columns)])
+        extra += [told.columns] if told.columns is not None else []
+    nodes = _with_seen(components(edges), corpus.own * FILE) if "seen" in types else components(edges)
+    documents = sum(file.rows for file in corpus.files[: corpus.own])
+    corpus.metrics.update({"clusters": nodes["cluster"].n_unique(), "clustered": nodes.height, "documents": documents})
+    for columns in extra:
+        nodes = nodes.join(columns, on="ref", how="full", coalesce=True)
+    told_at = corpus.scratch("nodes.parquet")
+    nodes.sort("ref").write_parquet(told_at, row_group_size=1 << 16)
     tasks = [
-        {"name": file.path, "bytes": file.rows, "file": to_dict(file), "number": number, "nodes": told, "path": path}
-        for number, (file, path) in enumerate(zip(corpus.files, paths, strict=True))
+        {"name": file.path, "bytes": file.rows, "file": to_dict(file), "number": number, "nodes": told_at, "path": path, "types": dict(types)}
+        for number, (file, path) in enumerate(zip(corpus.files[: corpus.own], paths, strict=True))
     ]
     corpus.map("curate.duplicates:scatter", tasks, light=True)
+
+
+def _with_seen(nodes: pl.DataFrame, limit: int) -> pl.DataFrame:
+    """The nodes with the smallest doc_id of the other dataset in their cluster: references from `limit` on are its."""
+    other = nodes.filter(pl.col("ref") >= limit).group_by("cluster").agg(seen=pl.col("doc_id").min())
+    return nodes.join(other, on="cluster", how="left", maintain_order="left")
 
 
 def scatter(task: Task) -> dict[str, Any]:
@@ -103,5 +157,6 @@ def scatter(task: Task) -> dict[str, Any]:
     inside = pl.scan_parquet(task["nodes"]).filter(pl.col("ref").is_between(first, first + FILE - 1)).collect()
     told = rows.join(inside, on="ref", how="left", maintain_order="left").with_columns(pl.col("size").fill_null(1))
     assert told.height == file.rows, f"{file.path}: a row reference stands twice among the nodes"
-    write_annotation(task["path"], FAMILY, told.select(list(DUP)), file.ids, file.rows, DUP)
+    types = task["types"]
+    write_annotation(task["path"], FAMILY, told.select(list(types)), file.ids, file.rows, types)
     return {"task": task["task"], "name": task["name"], "rows": file.rows}

@@ -4,6 +4,7 @@ Each data file's task writes the gram sets of its candidate documents, a row gro
 row groups from all files and compares its pairs. So a worker holds one part, whatever the corpus.
 """
 
+import os
 from collections import defaultdict
 
 import numpy as np
@@ -11,10 +12,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from catalog.files import publish, temporary
+from catalog.ids import digest
+from catalog.split import SPLITTER
 from catalog.stage import words
 from catalog.tasks import Task
-from curate.components import FILE, Edges, no_edges
-from curate.corpus import Corpus, as_file, batches, to_dict
+from curate.components import FILE, Edges, components
+from curate.corpus import Corpus, as_file, batches, shelf, to_dict
 from curate.grams import gram_sets, jaccards
 
 PART_PAIRS = 50_000
@@ -23,10 +27,60 @@ PART_PAIRS = 50_000
 GRAMS = pa.schema([("ref", pa.int64()), ("grams", pa.large_list(pa.uint64()))])
 
 
-def verified(corpus: Corpus, pairs: Edges, ngram: int, least: float) -> Edges:
-    """Return the pairs whose word n-gram sets have a Jaccard of at least `least`, with it."""
-    if not pairs.height:
-        return no_edges()
+VERSION = 1
+KNOWN = pl.Schema({"a_file": pl.String, "a_row": pl.Int64, "b_file": pl.String, "b_row": pl.Int64, "jaccard": pl.Float64})
+"""What was compared before, by data file and row: texts are never rewritten, so it holds for every later run."""
+
+
+def compared(corpus: Corpus, pairs: Edges, ngram: int) -> Edges:
+    """Return pairs with the Jaccard of their word n-gram sets. What an earlier run compared is not compared again."""
+    before = _before(corpus, ngram)
+    told = pairs.join(before, on=["a", "b"], how="left", maintain_order="left")
+    new = told.filter(pl.col("jaccard").is_null()).drop("jaccard")
+    if not new.height:
+        return told
+    found = _compared(corpus, new, ngram)
+    _remember(corpus, found, ngram)
+    return pairs.join(pl.concat([before, found]), on=["a", "b"], how="left", maintain_order="left")
+
+
+def united(pairs: Edges, edges: Edges) -> pl.Series:
+    """Return which pairs the edges connect, over whatever way."""
+    nodes = components(edges)
+    ends = [pairs.select(ref=end).join(nodes.select("ref", "cluster"), on="ref", how="left", maintain_order="left")["cluster"] for end in ("a", "b")]
+    return (ends[0] == ends[1]).fill_null(False)
+
+
+def _name(ngram: int) -> str:
+    return f"jaccard-{digest(str(ngram), SPLITTER, str(VERSION))}"
+
+
+def _before(corpus: Corpus, ngram: int) -> pl.DataFrame:
+    """What is known of the corpus's files: a, b, jaccard."""
+    files = pl.DataFrame({"file": [file.id for file in corpus.files], "number": range(len(corpus.files))}, schema={"file": pl.String, "number": pl.Int64})
+    known = [path for folder in (*corpus.shelves, corpus.folder) for name, path in shelf(folder).items() if name.startswith(f"{_name(ngram)}-")]
+    found = pl.concat([pl.LazyFrame(schema=KNOWN), *(pl.scan_parquet(path, glob=False) for path in known)])
+    for end in ("a", "b"):
+        numbered = files.lazy().rename({"file": f"{end}_file", "number": end})
+        found = found.join(numbered, on=f"{end}_file").with_columns(pl.col(end) * FILE + pl.col(f"{end}_row"))
+    return found.select("a", "b", "jaccard").collect().unique(["a", "b"])
+
+
+def _remember(corpus: Corpus, found: pl.DataFrame, ngram: int) -> None:
+    """Write what was compared just now beside what the part makes."""
+    ids = pl.Series([file.id for file in corpus.files], dtype=pl.String)
+    told = found.select("jaccard", *((pl.col(end) % FILE).alias(f"{end}_row") for end in ("a", "b"))).with_columns(
+        a_file=ids.gather(found["a"] // FILE), b_file=ids.gather(found["b"] // FILE)
+    )
+    name = f"{_name(ngram)}-{digest(*ids, str(found.height), str(found.select('a', 'b').hash_rows(0).sum()))}.parquet"
+    os.makedirs(corpus.folder, exist_ok=True)
+    written = temporary(os.path.join(corpus.folder, name))
+    told.select(list(KNOWN)).write_parquet(written)
+    publish(written, os.path.join(corpus.folder, name))
+
+
+def _compared(corpus: Corpus, pairs: Edges, ngram: int) -> pl.DataFrame:
+    """Return a, b and jaccard of pairs: grams of their documents file by file, compared part by part."""
     parts = -(-pairs.height // PART_PAIRS)
     pairs = pairs.sort("a", "b").with_columns(part=(pl.int_range(pl.len()) * parts // pl.len()).cast(pl.Int64))
     ends = pl.concat([pairs.select("part", ref=end) for end in ("a", "b")]).unique().sort("ref", "part")
@@ -37,9 +91,8 @@ def verified(corpus: Corpus, pairs: Edges, ngram: int, least: float) -> Edges:
     for result in corpus.map("curate.jaccard:write_grams", asked):
         for part, places in result["groups"].items():
             groups[int(part)].append([result["path"], places])
-    compared = corpus.map("curate.jaccard:compare", [_pairs_task(corpus, pairs, part, groups[part]) for part in range(parts)], light=True)
-    found = pl.concat([pl.read_parquet(result["path"]) for result in compared])
-    return pairs.drop("part").join(found, on=["a", "b"], how="left", maintain_order="left").filter(pl.col("jaccard") >= least)
+    done = corpus.map("curate.jaccard:compare", [_pairs_task(corpus, pairs, part, groups[part]) for part in range(parts)], light=True)
+    return pl.concat([pl.read_parquet(result["path"]) for result in done])
 
 
 def _grams_task(corpus: Corpus, number: int, ngram: int, wanted: str) -> Task:

@@ -1,4 +1,4 @@
-"""Near duplicates: documents that share most of their word 5-grams, found by MinHash bands and verified by true Jaccard.
+"""Near duplicates: documents that share most of their word n-grams, found by MinHash bands and verified by true Jaccard.
 
 A document is the set of its word n-grams: words in small letters, what is punctuation alone left out; a document of fewer
 words is one gram of all it has. Its signature is, for each of b x r hash functions, the smallest hash of any gram; two
@@ -7,56 +7,103 @@ at Jaccard s happens with probability 1 - (1 - s^r)^b. Candidates are then compa
 merge many pairs below the threshold that they are tuned to.
 """
 
-import os
+from collections.abc import Sequence
 
 import numba
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 from catalog.errors import RecipeError, near
-from catalog.files import DataWriter, address
 from catalog.schema import mix64
-from catalog.split import SPLITTER
-from catalog.stage import words
-from catalog.tasks import Task
-from curate.components import Edges, stars
-from curate.corpus import Corpus, as_file, batches, beside, shelf, to_dict
+from catalog.stage import declares, words
+from curate.components import Edges, Told, no_edges
+from curate.corpus import Corpus
 from curate.grams import GOLDEN, Hashes, Signatures, signatures
-from curate.jaccard import verified
+from curate.jaccard import compared, united
+from curate.sketches import Sketch, tables
+from curate.stars import stars
 
-VERSION = 1
-PRESETS = {"fineweb": (14, 8)}
-"""Bands and rows. FineWeb's (Penedo et al. 2024): .924 of pairs at Jaccard .8 become candidates, .053 of those at .5."""
+VERSION = 2
+PRESETS = {"fineweb": (14, 8), "dolma3": (26, 11), "nemo": (20, 13), "rpv2": (9, 13), "dclm": (93, 15), "refinedweb": (450, 20)}
+"""Bands and rows. The probability that a pair becomes a candidate at Jaccard .5, .7, .8 and .9:
+
+fineweb      .053  .565  .924  1      FineWeb (Penedo et al. 2024, arXiv 2406.17557, appendix)
+dolma3       .013  .405  .903  1      OLMo 3's corpus, as configured in allenai/duplodocus; true Jaccard checked
+nemo         .002  .177  .677  .997   NeMo Curator's defaults; there over 24 characters, here over words
+rpv2         .001  .084  .399  .929   RedPajama-V2's signature for Jaccard .8 (its data card)
+dclm         .003  .358  .964  1      DataComp-LM (Li et al. 2024, arXiv 2406.11794)
+refinedweb   0     .302  .995  1      RefinedWeb (Penedo et al. 2023, arXiv 2306.01116): 9,000 hash functions
+"""
 
 PERMUTATIONS = 128
 """How many hash functions `threshold:` may use."""
 
-BANDS = pa.schema([("doc_id", pa.string()), ("band", pa.int32()), ("key", pa.int64()), ("row", pa.int64())])
-"""The band table: one row per document and band; `row` is the document's place in its data file. It is published as a
-dataset: what comes later is matched against it without reading the old texts again."""
-
 SEED = 0x68656164
 """The hash functions are the same in every run and on every machine, or no two band tables could be compared."""
 
+ROUNDS = 3
+"""How often documents that share a band with an anchor, but too little else, are compared with a next one."""
 
-def job(corpus: Corpus, before: Edges, *, preset: str | None = None, threshold: float | None = None, verify: float = 0.8, ngram: int = 5) -> Edges:
-    """Return the pairs of near duplicates. `preset` names bands and rows; `threshold` lets datasketch choose them.
 
-    `verify` is the smallest true Jaccard of a pair, 0 takes candidates as they are. `before` holds the exact pairs: copies have
-    the keys of the document they were joined to, so their edges say nothing new.
+@declares(adds={}, version=VERSION, family="dup")
+def job(corpus: Corpus, before: Edges, *, preset: str | None = None, threshold: float | None = None, verify: float = 0.8, ngram: int = 5) -> Told:
+    """Join near duplicates. `preset` names bands and rows; `threshold` lets datasketch choose them.
+
+    `verify` is the smallest true Jaccard of a pair, 0 takes candidates as they are. Copies that `exact` found stand for one another: only the one with the
+    smallest doc_id is compared with others.
     """
     if not 0 <= verify <= 1 or ngram < 1:
         raise RecipeError(f"minhash: verify: {verify}, ngram: {ngram}; verify is a Jaccard from 0 (not checked) to 1, ngram 1 word or more")
-    bands, rows = shape(preset, threshold)
-    tables = band_tables(corpus, bands=bands, rows=rows, ngram=ngram)
-    corpus.tables["bands"] = tables
-    candidates = stars(corpus, tables, bands).join(before.select("b"), on="b", how="anti")
+    bands, _ = shape(preset, threshold)
+    paths = tables(corpus, sketches(preset=preset, threshold=threshold, ngram=ngram))["bands"]
+    corpus.tables["bands"] = paths
+    names = [(name,) for name in band_names(bands)]
+    copies = before.filter(pl.col("jaccard") == 1)["b"].unique()
+    candidates = stars(corpus, paths, names, without=copies)
     corpus.metrics["candidate_pairs"] = candidates.height
     if not verify:
-        return candidates.with_columns(jaccard=pl.lit(None, pl.Float64))
-    return verified(corpus, candidates, ngram, verify)
+        return Told(candidates.with_columns(jaccard=pl.lit(None, pl.Float64)))
+    return Told(_verified(corpus, paths, names, copies, candidates, ngram, verify))
+
+
+def _verified(corpus: Corpus, paths: list[str], names: Sequence[tuple[str]], copies: pl.Series, candidates: Edges, ngram: int, least: float) -> Edges:
+    """Return the candidates that share enough; those that do not share it with their anchor are compared with the next of their bands.
+
+    An anchor stands for its group; where it turns out to be unlike some of it, those would be compared with nobody. Anchors that failed anyone are
+    left out of the next round, pairs that are joined by then are not compared.
+    """
+    found, seen, spent = no_edges(), candidates.clear(), copies
+    for turn in range(ROUNDS + 1):
+        told = compared(corpus, candidates, ngram)
+        seen = pl.concat([seen, candidates])
+        found = pl.concat([found, told.filter(pl.col("jaccard") >= least)])
+        failed = told.filter(pl.col("jaccard") < least)
+        if turn == ROUNDS or not failed.height:
+            break
+        spent = pl.concat([spent, failed["a"]]).unique()
+        again = stars(corpus, paths, names, without=spent).join(seen, on=["a", "b"], how="anti")
+        candidates = again.filter(~united(again, found))
+    corpus.metrics["compared_pairs"] = seen.height
+    return found.sort("a_id", "b_id", "a", "b")
+
+
+def sketches(*, preset: str | None = None, threshold: float | None = None, ngram: int = 5, **_: object) -> tuple[Sketch, ...]:
+    """Return the band table: a key for each band."""
+    bands, rows = shape(preset, threshold)
+    return (Sketch("bands", "curate.minhash:band_table", band_names(bands), (("bands", bands), ("rows", rows), ("ngram", ngram)), VERSION),)
+
+
+def band_names(bands: int) -> tuple[str, ...]:
+    """Return the columns of a band table that hold keys."""
+    return tuple(f"band_{band}" for band in range(bands))
+
+
+def band_table(batch: pl.DataFrame, *, bands: int, rows: int, ngram: int) -> pl.DataFrame:
+    """Return the band keys of a batch, null for documents without words."""
+    found, some = keys(batch, bands=bands, rows=rows, ngram=ngram)
+    told = pl.DataFrame(found, schema=list(band_names(bands)))
+    return told if some.all() else told.select(pl.when(pl.Series(some)).then(pl.all()))
 
 
 def shape(preset: str | None, threshold: float | None) -> tuple[int, int]:
@@ -105,37 +152,3 @@ def band_keys(signature: Signatures, bands: int) -> Hashes:
                 h = mix64(h * GOLDEN + np.uint64(signature[d, k]))
             out[d, band] = h
     return out
-
-
-def band_tables(corpus: Corpus, *, bands: int, rows: int, ngram: int) -> list[str]:
-    """Return the paths of the files' band tables, in their order; those that are there are not made again."""
-    knobs = {"bands": bands, "rows": rows, "ngram": ngram}
-    there = shelf(corpus.folder)
-    addresses = [address(file.id, "minhash.bands", knobs, VERSION, SPLITTER) for file in corpus.files]
-    paths = [beside(file, corpus.folder, "bands", at, there) for file, at in zip(corpus.files, addresses, strict=True)]
-    missing = [
-        {"name": file.path, "bytes": file.bytes, "file": to_dict(file), "path": path, **knobs}
-        for file, path in zip(corpus.files, paths, strict=True)
-        if not os.path.exists(path)
-    ]
-    corpus.map("curate.minhash:write_bands", missing)
-    return paths
-
-
-def write_bands(task: Task) -> dict[str, object]:
-    """Write the band table of one data file, sorted by band."""
-    file = as_file(task["file"])
-    shape = {name: task[name] for name in ("bands", "rows", "ngram")}
-    found, row = [], 0
-    for batch in batches(file, ["doc_id", "text"]):
-        numbers, some = keys(batch, **shape)
-        told = pl.DataFrame({f"{band}": numbers[:, band] for band in range(task["bands"])})
-        ids = batch.select("doc_id", row=pl.int_range(row, row + batch.height, dtype=pl.Int64))
-        found.append(pl.concat([ids, told], how="horizontal").filter(pl.Series(some)))
-        row += batch.height
-    whole = pl.concat(found)
-    with DataWriter(task["path"], BANDS) as out:
-        for band in range(task["bands"]):
-            out.add_table(whole.select("doc_id", band=pl.lit(band, pl.Int32), key=f"{band}", row="row").to_arrow())
-        out.close()
-    return {"task": task["task"], "name": task["name"], "rows": file.rows, "bytes": file.bytes}

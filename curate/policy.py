@@ -22,10 +22,10 @@ from catalog.house import source_of
 from catalog.ids import digest
 from catalog.offered import mend, stages
 from catalog.predicates import Node, columns, parse, typed
-from curate.clauses import DUPLICATE, Clause, Value, worded, written
+from curate.clauses import DUPLICATE, SEEN, Clause, Value, worded, written
 from curate.sheets import Sheet, assembled, read, sheets
 
-__all__ = ["DUPLICATE", "Clause", "Order", "Policy", "check", "families", "from_body", "judged", "load", "same_columns"]
+__all__ = ["DUPLICATE", "SEEN", "Clause", "Order", "Policy", "check", "families", "from_body", "judged", "load", "same_columns"]
 
 ORDERED = ("number", "string", "date", "timestamp", "boolean")
 
@@ -146,8 +146,12 @@ def _order(text: Any, where: str) -> Order:
 
 
 def check(policy: Policy, names: Mapping[str, str]) -> Policy:
-    """Return the policy with every name found among `names` (dotted path -> Arrow type) and every kind known."""
-    drop = tuple(replace(clause, node=_boolean(clause, names)) for clause in policy.drop)
+    """Return the policy with every name found among `names` (dotted path -> Arrow type) and every kind known.
+
+    Where documents were compared with another dataset, what that one has is dropped, last of all.
+    """
+    clauses = [*policy.drop, *(_seen() if "dup.seen" in names and policy.name else [])]
+    drop = tuple(replace(clause, node=_boolean(clause, names)) for clause in clauses)
     keep = tuple(replace(order, node=_sortable(order, names)) for order in policy.keep)
     lists = {name for name, kind in names.items() if re.match(r"(large_)?list<\w+: struct<kind: \w+, start: ", kind)}
     for key, spans in (("mask", [name for name, _ in policy.mask]), ("cut", policy.cut)):
@@ -161,6 +165,11 @@ def check(policy: Policy, names: Mapping[str, str]) -> Policy:
         if how not in MASKS:
             raise PolicyError(f"{policy.place('mask', name)}mask: {name}: {how!r}; a mask is {', '.join(MASKS[:-1])} or {MASKS[-1]}")
     return replace(policy, drop=drop, keep=keep)
+
+
+def _seen() -> list[Clause]:
+    found = [clause for clause in written({"elsewhere": "dup.seen IS NOT NULL"}, lambda *trail: "dedup: against: ", {}) if isinstance(clause, Clause)]
+    return [replace(clause, reason=SEEN) for clause in found]
 
 
 def _offered(path: str, names: Mapping[str, str], lists: Collection[str]) -> str:

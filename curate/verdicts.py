@@ -23,7 +23,7 @@ from catalog.schema import BYTES_A_TOKEN, FACTS, VERDICT
 from catalog.tasks import Task, Workers
 from curate.components import FILE
 from curate.corpus import Corpus, as_file, batches, beside, shelf, to_dict
-from curate.policy import DUPLICATE, Policy, check, families, from_body, judged, same_columns
+from curate.policy import DUPLICATE, SEEN, Policy, check, families, from_body, judged, same_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -53,17 +53,20 @@ def judge(
     folder: str,
     *,
     family: str = "verdict",
+    stood: Mapping[str, Annotation] | None = None,
     spark: "SparkSession | None" = None,
     workers: int | Workers = 2,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> Judged:
     """Write a policy's verdicts beside data files that have their families; without a policy every document is kept.
 
-    Raises PolicyError when it reads what the files have not, or a signal that a stage's `where:` left out.
+    `stood` are earlier verdicts by data file id: what they kept and the predicates still keep is no copy of anything. Raises
+    PolicyError when it reads what the files have not, or a signal that a stage's `where:` left out.
     """
     if policy is not None:
         check(policy, same_columns(files))
-    inputs = digest(*[a.address for file in files for a in _read(policy, file)])
+    earlier = stood or {}
+    inputs = digest(*[a.address for file in files for a in _read(policy, file)], *(f"stood {earlier[file.id].address}" for file in files if file.id in earlier))
     asked = {"policy": policy.digest if policy else None, "family": family}
     addresses = [address(file.id, STAGE, asked, VERSION, None, (inputs,)) for file in files]
     there = shelf(folder)
@@ -73,7 +76,7 @@ def judge(
         work = os.path.join(folder, f".{family}-{digest(*addresses)}.work")
         corpus = Corpus(tuple(files), folder, work, spark, workers, progress)
         corpus.clear()
-        _write(corpus, policy, family, paths)
+        _write(corpus, policy, family, paths, earlier)
         corpus.clear()
     columns = tuple((column.name, str(column.type)) for column in VERDICT)
     annotations = {
@@ -93,17 +96,18 @@ def _counted(annotations: dict[str, Annotation], paths: Sequence[str], policy: P
     told = [json.loads(footer(path)["reasons"]) for path in paths]
     total: Counter[str] = sum((Counter(reasons) for reasons in told), Counter())
     kept = total.pop("", 0)
-    order = [*(clause.reason for clause in policy.drop), DUPLICATE] if policy else []
+    order = [*(clause.reason for clause in policy.drop), SEEN, DUPLICATE] if policy else []
     reasons = {reason: total[reason] for reason in order if total[reason]}
     return Judged(annotations, kept + sum(reasons.values()), kept, reasons)
 
 
-def _write(corpus: Corpus, policy: Policy | None, family: str, paths: Sequence[str]) -> None:
+def _write(corpus: Corpus, policy: Policy | None, family: str, paths: Sequence[str], stood: Mapping[str, Annotation]) -> None:
     """Both passes. Nothing is named before every predicate has been evaluated on every file."""
     body = None if policy is None else {"name": policy.name, **policy.body}
     kinds = {path: kind for path, kind in same_columns(corpus.files).items() if policy and path in policy.reads}
     tasks: list[Task] = [
         {"name": file.path, "bytes": file.bytes, "file": to_dict(file), "number": number, "policy": body, "kinds": kinds, "family": family,
+         "stood": os.path.join(file.root, stood[file.id].path) if file.id in stood else None, "stood_as": stood[file.id].family if file.id in stood else "",
          "out": path, "judged": corpus.scratch(f"judged-{number:06d}.parquet"), "copies": corpus.scratch(f"copies-{number:06d}.parquet")}
         for number, (file, path) in enumerate(zip(corpus.files, paths, strict=True))
     ]  # fmt: skip
@@ -136,24 +140,28 @@ def refuse_unscored(policy: Policy, found: Sequence[dict[str, Any]], of: str = "
 
 
 def losing(copies: pl.DataFrame, policy: Policy) -> pl.Series:
-    """Return the row references of the copies that do not stay: all but the first of each cluster in the policy's order."""
+    """Return the row references of the copies that do not stay: all but the first of each cluster in the policy's order, or but those that stood before."""
     keys = [f"keep_{i}" for i in range(len(policy.keep))]
     down = [order.descending for order in policy.keep]
     ranked = copies.sort(["cluster", *keys, "doc_id", "ref"], descending=[False, *down, False, False], nulls_last=True)
-    return ranked.filter(~pl.col("cluster").is_first_distinct())["ref"].sort()
+    first = pl.col("cluster").is_first_distinct()
+    if "stood" in ranked.columns:
+        first = pl.when(pl.col("stood").any().over("cluster")).then("stood").otherwise(first)
+    return ranked.filter(~first)["ref"].sort()
 
 
 def evaluate(task: Task) -> dict[str, Any]:
     """First pass over one file: each row's reason, if a clause gives one, and the passing rows that have copies."""
     file = as_file(task["file"])
     judge = Bench(file, task["policy"], task["kinds"])
-    judged, copies, start = [], [], task["number"] * FILE
+    judged, copies, start = [], [], 0
+    stood = pl.read_parquet(task["stood"], glob=False)[task["stood_as"]].struct.field("kept") if task["stood"] else pl.repeat(False, file.rows, eager=True)
     for batch in judge.batches():
         told = judge.verdict(batch)
         judged.append(told)
         if judge.has_copies:
-            refs = pl.int_range(start, start + batch.height, dtype=pl.Int64, eager=True).alias("ref")
-            copies.append(judge.copies(batch.with_columns(refs), told["reason"]))
+            refs = pl.int_range(task["number"] * FILE + start, task["number"] * FILE + start + batch.height, dtype=pl.Int64, eager=True)
+            copies.append(judge.copies(batch.with_columns(ref=refs, stood=stood.slice(start, batch.height)), told["reason"]))
         start += batch.height
     pl.concat(judged).write_parquet(task["judged"]) if judged else pl.DataFrame(schema=_schema()).write_parquet(task["judged"])
     if judge.has_copies and copies:
@@ -296,4 +304,5 @@ class Bench:
         dup = pl.col("dup").struct
         passing = batch.filter(reason.is_null() & batch["dup"].struct.field("cluster").is_not_null() & (batch["dup"].struct.field("size") > 1))
         keys = {f"keep_{i}": expression(order.node) for i, order in enumerate(self.policy.keep)}
-        return passing.select("ref", "doc_id", cluster=dup.field("cluster"), size=dup.field("size"), **keys)
+        also = [pl.col("stood")] if "stood" in passing.columns else []
+        return passing.select("ref", "doc_id", *also, cluster=dup.field("cluster"), size=dup.field("size"), **keys)

@@ -10,6 +10,7 @@ from catalog.files import Annotation, DataFile, Draft, footer, verdict_family
 from catalog.ids import digest
 from catalog.parts import Part, policy_names
 from catalog.progress import Meter
+from catalog.snapshots import verdict_of
 from curate import annotate, duplicates
 from curate.policy import Policy
 from curate.policy import load as load_policy
@@ -40,13 +41,14 @@ def run(part: Part, work: Work) -> str:
     bands: tuple[str, ...] = ()
     if part.bound:
         with Meter(f"{part.id} duplicates", None) as meter:
-            found = duplicates.find(files, part.bound, folder, again=again, progress=lambda _: meter.add(), **hands)
+            scope = {"within": part.given["dedup"].get("within"), "against": _against(part, work)}
+            found = duplicates.find(files, part.bound, folder, again=again, progress=lambda _: meter.add(), **scope, **hands)
         files = attached(files, found.annotations)
         metrics.update(found.metrics)
         bands = found.bands
     policies = [load_policy(work.recipe.policies[name], Path(name).stem) for name in policy_names(part)]
     with Meter(f"{part.id} verdicts", None) as meter:
-        files, judged = judged_by(files, policies, folder, progress=lambda _: meter.add(), **hands)
+        files, judged = judged_by(files, policies, folder, _before(part, work), progress=lambda _: meter.add(), **hands)
     draft = Draft(
         dataset=part.dataset, key=work.key(part), shape=snapshots[0].shape, owner=work.recipe.name, files=files, run=work.job,
         policies=tuple(stored(policy) for policy in policies), lineage=tuple((s.dataset, s.version) for s in snapshots),
@@ -67,11 +69,32 @@ def failures(quarantine: Sequence[dict[str, Any]]) -> str:
     return f'; {told}, which have no such signals (headrace sql "FROM quarantine")' if told else ""
 
 
-def judged_by(files: Sequence[DataFile], policies: Sequence[Policy], folder: str, **hands: Any) -> tuple[tuple[DataFile, ...], list[Judged]]:
-    """Return the files with a verdict family for each policy; without any, every document is kept."""
+def _against(part: Part, work: Work) -> duplicates.Against | None:
+    """The dataset that `dedup: {against: ...}` names, as its policy leaves it."""
+    name = part.given["dedup"].get("against")
+    if name is None:
+        return None
+    other = source(work.lake, work.recipe, part, work.keys, name)
+    family = verdict_of(other)
+    judged = all(any(a.family == family for a in file.annotations) for file in other.files)
+    return duplicates.Against(other.files, family if judged else None, str(work.lake.root / "annotations" / other.dataset / other.key))
+
+
+def _before(part: Part, work: Work) -> tuple[DataFile, ...]:
+    """With `append: true`, the files of the version before with the verdicts on them: what they kept stays."""
+    head = work.lake.head(part.dataset) if part.given.get("dedup", {}).get("append") else None
+    return () if head is None else work.lake.snapshot(part.dataset).files
+
+
+def judged_by(
+    files: Sequence[DataFile], policies: Sequence[Policy], folder: str, before: Sequence[DataFile] = (), **hands: Any
+) -> tuple[tuple[DataFile, ...], list[Judged]]:
+    """Return the files with a verdict family for each policy; without any, every document is kept. What verdicts on `before` kept is no copy."""
     found = []
     for place, policy in enumerate(policies or [None]):
-        judged = judge(files, policy, folder, family=verdict_family(policy.name if place and policy else None), **hands)
+        family = verdict_family(policy.name if place and policy else None)
+        stood = {file.id: a for file in before for a in file.annotations if a.family == family}
+        judged = judge(files, policy, folder, family=family, stood=stood, **hands)
         files = attached(files, judged.annotations)
         found.append(judged)
     return tuple(files), found
