@@ -120,7 +120,7 @@ def quantiles(ask: Ask, folder: str, *, seed: int, values: str) -> About:
     return {**about, "digest": save_quantiles(model, folder)}
 
 
-def vectors(ask: Ask, folder: str, *, seed: int, embed: str, dimensions: int = 256, max_words: int = 30_000, min_count: int = 3, sif: float = 0.001) -> About:
+def vectors(ask: Ask, folder: str, *, seed: int, embed: str, dimensions: int = 256, max_words: int = 30_000, min_count: int = 3, sif: float = 0.0001) -> About:
     """Fit static word vectors, for `embedding.vector` and `dedup: {semantic: {model: NAME}}`: PPMI and a truncated decomposition, weighted by SIF.
 
     embed                  a SELECT that answers `text`

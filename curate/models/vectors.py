@@ -1,8 +1,9 @@
 """Static word vectors and the vector of a text: the weighted mean of its words', less what all texts have in common (Arora, Liang and Ma 2017).
 
-A word of the vocabulary weighs a / (a + p), p being its share of all words (SIF), so that articles and pronouns hardly count. A word outside it is rare:
-it weighs 1, and its vector is random signs drawn by a hash of its letters, so that two texts with the same rare names are near each other
-(Sahlgren 2005). Words are in small letters; what is punctuation alone is left out.
+A word's vector has two halves of one weight, added up: what stands near it in the corpus (`cooccurrence`), and random signs drawn by a hash of its letters
+(Sahlgren 2005). The first says that two words mean nearly the same, the second that they are the same one: without it the means of any two chapters
+of a novel are alike. A word of the vocabulary weighs a / (a + p), p being its share of all words (SIF), so that articles and pronouns hardly count; one outside
+it is rare, weighs 1 and has the signs alone. Words are in small letters; what is punctuation alone is left out.
 """
 
 from collections.abc import Iterable
@@ -26,8 +27,8 @@ KIND = "vectors"
 DIMENSIONS = 256
 MAX_WORDS = 30_000
 MIN_COUNT = 3
-SIF = 1e-3
-"""The a of a / (a + p): words of a thousandth of all text weigh half."""
+SIF = 1e-4
+"""The a of a / (a + p): words of a ten-thousandth of all text weigh half."""
 COMMON_TEXTS = 10_000
 """Texts from which the common direction is taken: those of the smallest hashes."""
 WIDEST = 1024
@@ -74,8 +75,9 @@ def train(
     numbers[chosen] = np.arange(chosen.size, dtype=np.uint32)
     stream = np.where(stream == BORDER, np.uint32(BORDER), numbers[np.minimum(stream, len(spelt))])
     share = counts[chosen] / counts.sum()
-    table = scaled(factors(stream, chosen.size, dimensions, seed), (sif / (sif + share)).astype(np.float32))
     names = pl.concat([pl.Series("word", [ABSENT], pl.String), spelt.gather(chosen)])
+    both = unit(factors(stream, chosen.size, dimensions, seed)) + signs(hash_column(names[1:]), dimensions)
+    table = scaled(both, (sif / (sif + share)).astype(np.float32))
     whole = np.concatenate([np.zeros((1, dimensions), np.float32), table])
     model = Vectors(names, word_table(names, "the model"), whole, np.zeros(dimensions, np.float32))
     about = {"documents": keys.size, "words": int(counts.sum()), "vocabulary": int(chosen.size), "dimensions": dimensions, "sif": sif, "splitter": SPLITTER}
@@ -134,11 +136,30 @@ def bordered(ids: Ids, documents: Offsets) -> Ids:
 
 
 @numba.njit(cache=True, nogil=True)
+def add_signs(total: Floats, word: np.uint64) -> None:
+    """Add the random signs of a word, a vector of length 1."""
+    n = total.size
+    size = np.float32(1 / np.sqrt(n))
+    for j in range(0, n, 64):
+        bits = mix64(word + np.uint64(j))
+        for k in range(min(64, n - j)):
+            total[j + k] += size * np.float32(1 - 2 * np.int32(bits >> np.uint64(k) & np.uint64(1)))
+
+
+@numba.njit(cache=True, nogil=True)
+def signs(words: Hashes, dimensions: int) -> Floats:
+    """Return the random signs of words by their hashes."""
+    out = np.zeros((words.size, dimensions), np.float32)
+    for w in range(words.size):
+        add_signs(out[w], words[w])
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
 def sums_of(documents: Offsets, ids: Ids, hashes: Hashes, flags: npt.NDArray[np.uint8], table: Floats) -> Floats:
     """Return the sum of the vectors of each document's words."""
     n = table.shape[1]
     out = np.zeros((documents.size - 1, n), np.float32)
-    size = np.float32(1 / np.sqrt(n))
     for d in range(documents.size - 1):
         total = out[d]
         for w in range(documents[d], documents[d + 1]):
@@ -149,10 +170,7 @@ def sums_of(documents: Offsets, ids: Ids, hashes: Hashes, flags: npt.NDArray[np.
                 for j in range(n):
                     total[j] += row[j]
             else:
-                for j in range(0, n, 64):
-                    bits = mix64(hashes[w] + np.uint64(j))
-                    for k in range(min(64, n - j)):
-                        total[j + k] += size * np.float32(1 - 2 * np.int32(bits >> np.uint64(k) & np.uint64(1)))
+                add_signs(total, hashes[w])
     return out
 
 
