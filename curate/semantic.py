@@ -40,11 +40,12 @@ ADDS = {"paraphrase": pa.string(), "paraphrase_size": pa.int64(), "paraphrase_of
 
 
 @declares(adds=ADDS, version=1, family="dup")
-def job(corpus: Corpus, before: Edges, *, threshold: float = 0.85, clusters: int | None = None, vectors: str | None = None) -> Told:
+def job(corpus: Corpus, before: Edges, *, threshold: float = 0.85, clusters: int | None = None, vectors: str | None = None, join: bool = False) -> Told:
     """Name groups of paraphrases: documents whose vectors have a cosine of at least `threshold`. They join no cluster of copies.
 
     vectors     a column of vectors that a stage of the part writes, such as `embedding.vector`; else word vectors are trained on a sample of the corpus
     clusters    how many clusters k-means makes; else 1 up to 20,000 documents, and the root of a tenth of their number above
+    join        whether they shall join clusters of copies after all, so that a policy keeps one of them
 
     `dup.paraphrase` is the smallest doc_id of the group, null for one alone; `dup.paraphrase_size` how many documents it has, copies too; `dup.paraphrase_of`
     the one that it follows (for the group's first the nearest of its followers), and `dup.cosine` how near.
@@ -60,7 +61,7 @@ def job(corpus: Corpus, before: Edges, *, threshold: float = 0.85, clusters: int
     owner = _owners(corpus, paths, places, clusters)
     groups = _groups(corpus, paths, places, owner, threshold)
     corpus.metrics["paraphrases"] = groups.height
-    return Told(no_edges(), _columns(corpus, groups, copies))
+    return Told(_edges(corpus, groups) if join else no_edges(), _columns(corpus, groups, copies))
 
 
 def families(*, vectors: str | None = None, **_: Any) -> tuple[str, ...]:
@@ -188,6 +189,15 @@ def compare(task: Task) -> dict[str, object]:
         found.append(told.filter(pl.col("ref") != pl.col("leader")))
     pl.concat(found).write_parquet(task["path"])
     return {"task": task["task"], "name": task["name"], "path": task["path"]}
+
+
+def _edges(corpus: Corpus, groups: pl.DataFrame) -> Edges:
+    """Return an edge from each group's first to each of its followers; how much they share of their words nobody asked."""
+    ids = pl.DataFrame({"ref": corpus.nodes.refs, "id": corpus.nodes.ids})
+    edges = groups.select(a="leader", b="ref")
+    for end in ("a", "b"):
+        edges = edges.join(ids.rename({"ref": end, "id": f"{end}_id"}), on=end, how="left")
+    return pl.concat([no_edges(), edges.with_columns(jaccard=pl.lit(None, pl.Float64)).select(no_edges().columns)]).sort("a_id", "b_id", "a", "b")
 
 
 def _columns(corpus: Corpus, groups: pl.DataFrame, copies: pl.DataFrame) -> pl.DataFrame:

