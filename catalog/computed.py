@@ -17,6 +17,8 @@ from catalog.written import Lines, listed
 COLUMNS = frozenset(TAKEN) - {COPIES}
 """What a row has by itself, whatever was computed of it."""
 
+SCOPES = ("dump", "domain", "host", "license", "lang", "title", "author", "uri", "modality", "origin_hash")
+"""Columns of a row that hold one word."""
 
 Held = Mapping[str, Collection[str]]
 """What the documents of a lake's datasets have: families and columns, by the name that a recipe calls the dataset by."""
@@ -40,6 +42,7 @@ def check(parts: Sequence[Part], policies: Mapping[str, str], lines: Lines, held
         if part.section == "curate":
             _models(part, known.parts)
             _stages(part, known)
+            _compared(part, known, lines)
             _policies(part, known, policies, lines)
         if part.section == "mix":
             _cells(part, known, lines)
@@ -71,6 +74,17 @@ def _stages(part: Part, known: Known) -> None:
             if family not in COLUMNS and family not in there:
                 raise RecipeError(f"{stage.at}{lacking(stage.name, family, there)}")
         there = {*there, stage.family}
+
+
+def _compared(part: Part, known: Known, lines: Lines) -> None:
+    """Refuse copies within what the documents do not have."""
+    within, there = (part.given.get("dedup") or {}).get("within"), _above(part, known)
+    if within is None or there is None:
+        return
+    family = within.partition(".")[0]
+    there |= {stage.family for stage in part.stages}
+    if family not in there and (family not in COLUMNS or ("." not in within and within not in SCOPES)):
+        raise RecipeError(f"{lines.where('curate', part.name, 'dedup', 'within')}within: {within!r} is no column or signal{mend(family, [*SCOPES, *there])}")
 
 
 def _policies(part: Part, known: Known, policies: Mapping[str, str], lines: Lines) -> None:
@@ -110,6 +124,12 @@ def _families(part: Part, known: Known) -> set[str] | None:
 
 def _above(part: Part, known: Known) -> set[str] | None:
     """The families that the documents have which a part reads."""
-    above = [_families(known.parts[need], known) for need in part.needs if known.parts[need].section in ("curate", "ingest", "synth")]
-    above += [set(known.held[name]) if name in known.held else None for name in part.lake_needs]
+    read = set(listed(part.given.get("from")))
+    above = [_families(known.parts[need], known) for need in part.needs if _names(known.parts[need]) & read]
+    above += [set(known.held[name]) if name in known.held else None for name in part.lake_needs if name in read]
     return None if None in above else set[str]().union(*(one for one in above if one is not None))
+
+
+def _names(part: Part) -> set[str]:
+    """What a part that publishes documents may be called."""
+    return {part.name, part.id, part.dataset} if part.section in ("curate", "ingest", "synth") else set()

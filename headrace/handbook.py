@@ -46,7 +46,7 @@ def _named(kind: str, module: str, node: ast.FunctionDef) -> str | None:
     if kind == "Sources":
         return module if node.name == "read" and "source" in marks else None
     if kind == "Stages":
-        return f"{module}.{node.name}" if "declares" in marks else None
+        return f"{module}.{node.name}" if "declares" in marks and node.name != "job" else None
     if kind == "Jobs":
         return module if node.name == "job" else None
     if kind == "Fits":
