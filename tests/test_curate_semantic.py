@@ -117,6 +117,14 @@ def test_words_that_keep_the_same_company_are_near_and_a_rare_name_is_itself() -
     assert rare @ again > 0.999
 
 
+def test_a_word_outside_the_vocabulary_weighs_what_the_rarest_inside_do() -> None:
+    """In a small corpus no word is rare: one that stands there twice does not drown forty others."""
+    shared = [f"word{k}" for k in range(40)]
+    model = vectors.train([pl.Series([" ".join(shared)] * 6)], min_count=3, dimensions=16)
+    plain, odd = vector_of([" ".join(shared), " ".join([*shared, "odd"])], replace(model, common=np.zeros(16, np.float32)))
+    assert plain @ odd > 0.9 and model.rare == pytest.approx(1e-4 / (1e-4 + 1 / 40), rel=1e-6)
+
+
 def test_the_stage_is_null_where_there_are_no_words(tmp_path: Path) -> None:
     model = vectors.train([pl.Series(["the mill turns the wheel", "the wheel turns"])], min_count=1, dimensions=16)
     vectors.save(model, tmp_path / "m")

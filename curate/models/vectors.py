@@ -3,7 +3,7 @@
 A word's vector has two halves of one weight, added up: what stands near it in the corpus (`cooccurrence`), and random signs drawn by a hash of its letters
 (Sahlgren 2005). The first says that two words mean nearly the same, the second that they are the same one: without it the means of any two chapters
 of a novel are alike. A word of the vocabulary weighs a / (a + p), p being its share of all words (SIF), so that articles and pronouns hardly count; one outside
-it is rare, weighs 1 and has the signs alone. Words are in small letters; what is punctuation alone is left out.
+it is rare, weighs what the rarest inside do, and has the signs alone. Words are in small letters; what is punctuation alone is left out.
 """
 
 from collections.abc import Iterable
@@ -38,12 +38,16 @@ ABSENT = "<other>"
 
 @dataclass(frozen=True)
 class Vectors:
-    """A model that can be asked. `table` [words + 1, dimensions] holds weighted vectors, row 0 unused; `common` [dimensions] is what is taken out."""
+    """A model that can be asked. `table` [words + 1, dimensions] holds weighted vectors, row 0 unused; `common` [dimensions] is what is taken out.
+
+    `rare` is what a word outside the vocabulary weighs.
+    """
 
     words: pl.Series
     vocabulary: Hashes
     table: Floats
     common: Floats
+    rare: float
     about: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -79,8 +83,11 @@ def train(
     both = unit(factors(stream, chosen.size, dimensions, seed)) + signs(hash_column(names[1:]), dimensions)
     table = scaled(both, (sif / (sif + share)).astype(np.float32))
     whole = np.concatenate([np.zeros((1, dimensions), np.float32), table])
-    model = Vectors(names, word_table(names, "the model"), whole, np.zeros(dimensions, np.float32))
-    about = {"documents": keys.size, "words": int(counts.sum()), "vocabulary": int(chosen.size), "dimensions": dimensions, "sif": sif, "splitter": SPLITTER}
+    model = Vectors(names, word_table(names, "the model"), whole, np.zeros(dimensions, np.float32), float(sif / (sif + share.min())))
+    about = {
+        "documents": keys.size, "words": int(counts.sum()), "vocabulary": int(chosen.size), "dimensions": dimensions, "sif": sif, "rare": model.rare,
+        "splitter": SPLITTER,
+    }  # fmt: skip
     return replace(model, common=_common(model, texts), about=about)
 
 
@@ -118,7 +125,7 @@ def lettered(split: Words) -> Words:
 def embed(model: Vectors, split: Words) -> Floats:
     """Return the vector [dimensions] of each document, of length 1; zeros for one without a word."""
     ids = look_up(split.lowers, model.vocabulary)
-    sums = sums_of(split.documents, ids, split.lowers, split.flags, model.table)
+    sums = sums_of(split.documents, ids, split.lowers, split.flags, model.table, model.rare)
     return unit(without(unit(sums), model.common))
 
 
@@ -136,10 +143,10 @@ def bordered(ids: Ids, documents: Offsets) -> Ids:
 
 
 @numba.njit(cache=True, nogil=True)
-def add_signs(total: Floats, word: np.uint64) -> None:
-    """Add the random signs of a word, a vector of length 1."""
+def add_signs(total: Floats, word: np.uint64, weight: float) -> None:
+    """Add the random signs of a word, a vector of this length."""
     n = total.size
-    size = np.float32(1 / np.sqrt(n))
+    size = np.float32(weight / np.sqrt(n))
     for j in range(0, n, 64):
         bits = mix64(word + np.uint64(j))
         for k in range(min(64, n - j)):
@@ -151,12 +158,12 @@ def signs(words: Hashes, dimensions: int) -> Floats:
     """Return the random signs of words by their hashes."""
     out = np.zeros((words.size, dimensions), np.float32)
     for w in range(words.size):
-        add_signs(out[w], words[w])
+        add_signs(out[w], words[w], 1.0)
     return out
 
 
 @numba.njit(cache=True, nogil=True)
-def sums_of(documents: Offsets, ids: Ids, hashes: Hashes, flags: npt.NDArray[np.uint8], table: Floats) -> Floats:
+def sums_of(documents: Offsets, ids: Ids, hashes: Hashes, flags: npt.NDArray[np.uint8], table: Floats, rare: float) -> Floats:
     """Return the sum of the vectors of each document's words."""
     n = table.shape[1]
     out = np.zeros((documents.size - 1, n), np.float32)
@@ -170,7 +177,7 @@ def sums_of(documents: Offsets, ids: Ids, hashes: Hashes, flags: npt.NDArray[np.
                 for j in range(n):
                     total[j] += row[j]
             else:
-                add_signs(total, hashes[w])
+                add_signs(total, hashes[w], rare)
     return out
 
 
@@ -205,4 +212,7 @@ def load(folder: str | Path, wanted: str | None = None) -> Vectors:
             raise InputError("its words and vectors do not belong together")
         if common.dtype != np.float32 or common.shape != table.shape[1:] or not np.isfinite(common).all() or not np.isfinite(table).all():
             raise InputError("its numbers are not finite numbers of 32 bits")
-        return Vectors(words, word_table(words, "its vocabulary"), table, common, {**found.told["about"], "digest": found.digest})
+        rare = float(found.told["about"]["rare"])
+        if not 0 < rare <= 1:
+            raise InputError(f"what a rare word weighs is {rare}, not a number up to 1")
+        return Vectors(words, word_table(words, "its vocabulary"), table, common, rare, {**found.told["about"], "digest": found.digest})
