@@ -22,7 +22,7 @@ from catalog.tasks import Task
 from curate.components import FILE, Edges, Told, components, no_edges
 from curate.corpus import Corpus, as_file, batches, to_dict
 from curate.embedding import trained
-from curate.models.nearby import centres, led, nearest, rounded
+from curate.models.nearby import centres, led, nearest, rounded, settled
 from curate.models.opened import opened
 from curate.models.vectors import embed, load
 
@@ -32,6 +32,8 @@ SAMPLE = 50_000
 """Documents of which k-means finds its centres: those whose doc_ids have the smallest hashes."""
 WHOLE = 20_000
 """As many documents are compared without k-means."""
+PROBES = 3
+"""Clusters in which a document is compared: two that are near often lie on both sides of a border."""
 PART = 50_000
 """Rows a task of comparisons; a cluster is never parted."""
 SEED = 0x73656D
@@ -40,7 +42,7 @@ ADDS = {"paraphrase": pa.string(), "paraphrase_size": pa.int64(), "paraphrase_of
 
 
 @declares(adds=ADDS, version=1, family="dup")
-def job(corpus: Corpus, before: Edges, *, threshold: float = 0.85, clusters: int | None = None, vectors: str | None = None, join: bool = False) -> Told:
+def job(corpus: Corpus, before: Edges, *, threshold: float = 0.88, clusters: int | None = None, vectors: str | None = None, join: bool = False) -> Told:
     """Name groups of paraphrases: documents whose vectors have a cosine of at least `threshold`. They join no cluster of copies.
 
     vectors     a column of vectors that a stage of the part writes, such as `embedding.vector`; else word vectors are trained on a sample of the corpus
@@ -114,11 +116,11 @@ def _read(file: DataFile, column: str) -> npt.NDArray[np.int8]:
 
 
 def _owners(corpus: Corpus, paths: list[str], places: Ints, clusters: int | None) -> Ints:
-    """Return the cluster of the vector at each of these places."""
+    """Return the clusters in which the vector at each of these places is compared."""
     count = clusters or (1 if places.size <= WHOLE else round((places.size / 10) ** 0.5))
     corpus.metrics["vector_clusters"] = count
     if count == 1:
-        return np.zeros(places.size, np.int64)
+        return np.zeros((places.size, 1), np.int64)
     told = corpus.nodes
     number = told.number[places]
     sample = told.by_place[places[np.lexsort((number, hash_column(told.ids)[number]))[:SAMPLE]]]
@@ -130,7 +132,7 @@ def _owners(corpus: Corpus, paths: list[str], places: Ints, clusters: int | None
         for number, path in enumerate(paths)
     ]
     owners = [np.load(result["path"]) for result in corpus.map("curate.semantic:write_owners", tasks)]
-    found: Ints = np.concatenate([np.zeros(0, np.int64), *owners])[places]
+    found: Ints = np.concatenate(owners)[places]
     return found
 
 
@@ -141,8 +143,8 @@ def write_centres(task: Task) -> dict[str, object]:
 
 
 def write_owners(task: Task) -> dict[str, object]:
-    """Write the cluster of each row of one file."""
-    np.save(task["path"], nearest(np.load(task["vectors"], mmap_mode="r"), np.load(task["centres"])))
+    """Write the clusters of each row of one file."""
+    np.save(task["path"], nearest(np.load(task["vectors"], mmap_mode="r"), np.load(task["centres"]), PROBES))
     return {"task": task["task"], "name": task["name"], "path": task["path"]}
 
 
@@ -159,7 +161,8 @@ def _gathered(paths: list[str], refs: Ints) -> npt.NDArray[np.int8]:
 
 def _groups(corpus: Corpus, paths: list[str], places: Ints, owner: Ints, threshold: float) -> pl.DataFrame:
     """Return ref, leader and cosine of each document that follows another."""
-    told = corpus.nodes
+    told, probes = corpus.nodes, owner.shape[1]
+    places, owner = np.repeat(places, probes), owner.ravel()
     key = np.stack([owner, told.scope[places].view(np.int64) if told.scope is not None else np.zeros_like(owner)])
     order = np.lexsort(key[::-1])                            # stable: by doc_id within a cluster
     refs, key = told.by_place[places[order]], key[:, order]
@@ -174,7 +177,20 @@ def _groups(corpus: Corpus, paths: list[str], places: Ints, owner: Ints, thresho
         path = corpus.scratch(f"compared-{number:06d}.parquet")
         tasks.append({"name": f"cluster {number}", "bytes": int(end - mine[0]), "paths": paths, "asked": asked, "threshold": threshold, "path": path})
     found = [pl.read_parquet(result["path"]) for result in corpus.map("curate.semantic:compare", tasks)]
-    return pl.concat([pl.DataFrame(schema={"ref": pl.Int64, "leader": pl.Int64, "cosine": pl.Float64}), *found])
+    whole = pl.concat([pl.DataFrame(schema={"ref": pl.Int64, "leader": pl.Int64, "cosine": pl.Float64}), *found])
+    return whole if probes == 1 or not whole.height else _settled(corpus, paths, whole, threshold)
+
+
+def _settled(corpus: Corpus, paths: list[str], found: pl.DataFrame, threshold: float) -> pl.DataFrame:
+    """Return one leader for each document of those that it has in several clusters. Holds the vectors of these documents."""
+    told = corpus.nodes
+    there = np.isin(told.refs, np.concatenate([found["ref"].to_numpy(), found["leader"].to_numpy()]))
+    refs = told.refs[there]                                  # in the order of doc_ids
+    numbered = pl.DataFrame({"ref": refs, "number": np.arange(refs.size)})
+    who = found.join(numbered, on="ref").join(numbered, left_on="leader", right_on="ref").sort("number", "number_right")
+    head, near = settled(who["number"].to_numpy(), who["number_right"].to_numpy(), _gathered(paths, refs), threshold)
+    whole = pl.DataFrame({"ref": refs, "leader": refs[head], "cosine": near})
+    return whole.filter(pl.col("ref") != pl.col("leader"))
 
 
 def compare(task: Task) -> dict[str, object]:

@@ -54,10 +54,12 @@ def cosines(rows: Bytes, others: Bytes) -> Doubles:
 
 def centres(rows: Bytes, count: int, seed: int) -> Bytes:
     """Return the centres of spherical k-means (Dhillon and Modha 2001): k-means++ from a derived seed, then Lloyd's algorithm. The rows' order counts."""
+    if not len(rows):
+        return rows
     found = _seeded(rows, min(count, len(rows)), seed)
     before = np.full(len(rows), -1)
     for _ in range(ROUNDS):
-        owner = nearest(rows, found)
+        owner = nearest(rows, found)[:, 0]
         if (owner == before).all():
             break
         sums = _sums(rows, owner, len(found))
@@ -69,7 +71,7 @@ def centres(rows: Bytes, count: int, seed: int) -> Bytes:
 def _seeded(rows: Bytes, count: int, seed: int) -> Bytes:
     """k-means++ (Arthur and Vassilvitskii 2007): each next centre is drawn by its squared distance to the nearest one so far."""
     drawn = np.random.Generator(np.random.PCG64(derive(seed, "centres"))).random(count)
-    chosen = [int(drawn[0] * len(rows))] if count else []
+    chosen = [int(drawn[0] * len(rows))]
     away = np.full(len(rows), np.inf)
     for k in range(1, count):
         away = np.minimum(away, 1 - cosines(rows, rows[chosen[-1:]])[:, 0])
@@ -81,12 +83,15 @@ def _seeded(rows: Bytes, count: int, seed: int) -> Bytes:
     return rows[chosen]
 
 
-def nearest(rows: Bytes, centre: Bytes) -> Ints:
-    """Return the number of the nearest centre of each row, the first of equals."""
-    out = np.zeros(len(rows), np.int64)
+def nearest(rows: Bytes, centre: Bytes, some: int = 1) -> Ints:
+    """Return the numbers of the nearest centres of each row, `some` of them or all, the nearest first, the first of equals."""
+    out = np.zeros((len(rows), min(some, len(centre))), np.int64)
     flat, length = centre.astype(np.float32).T, lengths(centre)
     for at in range(0, len(rows), BLOCK):
-        out[at : at + BLOCK] = ((rows[at : at + BLOCK].astype(np.float32) @ flat) / length).argmax(axis=1)
+        near = (rows[at : at + BLOCK].astype(np.float32) @ flat) / length
+        for k in range(out.shape[1]):
+            out[at : at + BLOCK, k] = near.argmax(axis=1)
+            np.put_along_axis(near, out[at : at + BLOCK, k, None], -np.inf, axis=1)
     return out
 
 
@@ -142,3 +147,25 @@ def _settle(among: Doubles, alone: Ints, best: Doubles, who: Ints, at: int, thre
         else:
             new[own] = True
     return new
+
+
+@numba.njit(cache=True, nogil=True)
+def settled(who: Ints, leader: Ints, rows: Bytes, threshold: float) -> tuple[Ints, Doubles]:
+    """Return one leader of each row, and its cosine with it, of candidates `leader[i]` for `who[i]` that come from several clusters; `who` rises.
+
+    A candidate that follows another itself by now stands for that one, if the row is near it, too.
+    """
+    head, near = np.arange(rows.shape[0]), np.ones(rows.shape[0])
+    for i in range(who.size):
+        row, other = who[i], head[leader[i]]
+        product = own = its = np.int64(0)
+        for j in range(rows.shape[1]):
+            a, b = np.int64(rows[row, j]), np.int64(rows[other, j])
+            product += a * b
+            own += a * a
+            its += b * b
+        value = min(1.0, product / np.sqrt(own) / np.sqrt(its))
+        better = head[row] == row or value > near[row] or (value == near[row] and other < head[row])
+        if value >= threshold and other != row and better:
+            head[row], near[row] = other, value
+    return head, near
