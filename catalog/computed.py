@@ -78,12 +78,18 @@ def _stages(part: Part, known: Known) -> None:
 
 
 def _compared(part: Part, known: Known, lines: Lines) -> None:
-    """Refuse copies within what the documents do not have."""
+    """Refuse copies within, or by vectors of, what the documents do not have."""
     within, there = (part.given.get("dedup") or {}).get("within"), _above(part, known)
-    if within is None or there is None:
+    if there is None:
+        return
+    there |= {stage.family for stage in part.stages}
+    for name, vectors in (part.given.get("dedup") or {}).items():
+        column = vectors.get("vectors") if isinstance(vectors, dict) else None
+        if column and column.partition(".")[0] not in there:
+            raise RecipeError(f"{lines.where('curate', part.name, 'dedup', name, 'vectors')}vectors: {lacking(name, column.partition('.')[0], there)}")
+    if within is None:
         return
     family = within.partition(".")[0]
-    there |= {stage.family for stage in part.stages}
     if family not in there and (family not in COLUMNS or ("." not in within and within not in SCOPES)):
         raise RecipeError(f"{lines.where('curate', part.name, 'dedup', 'within')}within: {within!r} is no column or signal{mend(family, [*SCOPES, *there])}")
 

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -76,7 +77,7 @@ def find(
     others = tuple(file for file in against.files if file.id not in ours) if against else ()
     asked = {"jobs": [[job.path, job.knobs, job.version] for job in jobs], **({"within": within} if within else {})}
     kept_by = [a.address for file in others for a in file.annotations if against and a.family == against.verdict]
-    read = (*_scopes(files, within), *_scopes(others, within), *kept_by)
+    read = (*_scopes(files, within), *_scopes(others, within), *kept_by, *_families((*files, *others), jobs))
     inputs = digest(*[file.id for file in files], *(f"against {file.id}" for file in others), *read, *filter(None, [again]))
     addresses = [address(file.id, STAGE, asked, VERSION, SPLITTER, (inputs,)) for file in files]
     there, name = shelf(folder), f"{FAMILY}-{digest(*addresses)}.json"
@@ -113,6 +114,13 @@ def _scopes(files: Sequence[DataFile], within: str | None) -> list[str]:
         if within not in known(file):
             raise RecipeError(f"dedup: within: {within!r} is no column or signal of {file.path}{near(within, known(file))}")
     return [file.annotation(family).address for file in files] if column and files and any(a.family == family for a in files[0].annotations) else []
+
+
+def _families(files: Sequence[DataFile], jobs: Sequence[Bound]) -> list[str]:
+    """The addresses of the families that jobs read: what the `families` beside each job's function says. One that a file lacks the job itself refuses."""
+    says = [(getattr(import_module(job.path.partition(":")[0]), "families", None), job.knobs) for job in jobs]
+    named = {name for function, knobs in says if function for name in function(**knobs)}
+    return [a.address for file in files for a in file.annotations if a.family in named]
 
 
 def _added(jobs: Sequence[Bound]) -> dict[str, pa.DataType]:
