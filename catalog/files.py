@@ -317,9 +317,9 @@ def _parquet(path: str, columns: Sequence[str], rows: slice | None) -> pl.DataFr
 
 def known(file: DataFile) -> dict[str, str]:
     """Return what a predicate may read of a data file: dotted path -> Arrow type as text."""
-    from catalog.schema import CHAT, DOCUMENT, JUDGEMENT, PAIR  # numba starts in .6 s: not for every opening of a lake
+    from catalog.schema import CHAT, DOCUMENT, ITEM, JUDGEMENT, PAIR  # numba starts in .6 s: not for every opening of a lake
 
-    shapes = [shape.field(name) for name, _ in file.columns for shape in (DOCUMENT, CHAT, PAIR, JUDGEMENT) if name in shape.names]
+    shapes = [shape.field(name) for name, _ in file.columns for shape in (DOCUMENT, CHAT, PAIR, JUDGEMENT, ITEM) if name in shape.names]
     names = dict(_flat((field.name, field.type) for field in reversed(shapes)))
     for annotation in file.annotations:
         names[annotation.family] = "struct"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OPEN = (
     "run", "task", "metric", "mixture", "mixture_source", "train_run", "train_metric", "consumption", "checkpoint", "model", "eval_result",
-    "ablation", "ablation_result", "histogram", "tag", "model_alias", "label", "takedown",
+    "ablation", "ablation_result", "contamination", "mixture_contamination", "histogram", "tag", "model_alias", "label", "takedown",
 )  # fmt: skip
 """The tables that rows may be recorded in. Those that the catalogue counts itself (snapshot, data_file ...) are not among them."""
 

@@ -18,10 +18,11 @@ SECTIONS = ("ingest", "curate", "quality", "synth", "mix", "train", "eval")
 INGEST = ("domain", "dump", "license", "publish_as", "append")
 CURATE = ("from", "stages", "dedup", "policy", "publish_as")
 SYNTH = ("from", "where", "write", "model", "limit", "publish_as", "at_least")
-MIX = ("from", "by", "tokenizer", "context", "budget", "hold_out", "held_out", "max_epochs", "phases", "weights", "seed")
+MIX = ("from", "by", "tokenizer", "context", "budget", "hold_out", "held_out", "max_epochs", "phases", "weights", "seed",
+       "max_contamination", "contaminated_because")  # fmt: skip
 TRAIN = ("act", "from", "on", "mix", "model", "seed")
 EVAL = ("model", "tasks")
-SHAPES = ("document", "chat", "pair")
+SHAPES = ("document", "chat", "pair", "item")
 NAME = r"[a-z][a-z0-9_]*"
 """A part's name."""
 SHAPED = {
@@ -35,6 +36,7 @@ SHAPED = {
     "mix": {
         "from": "a name or a list of names", "by": "a name or a list of names", "weights": "a mapping", "phases": "a list",
         "max_epochs": "a number above 0, or names with one each", "held_out": "a name or a list of names", "seed": "a whole number from 0",
+        "contaminated_because": "a word",
     },
     "train": {
         "act": "a word", "from": "a word", "mix": "a word", "model": "a word", "on": "a name, a list of names, or names with weights above 0",
@@ -50,7 +52,8 @@ SHAPED = {
 class Part:
     """One part of a recipe. `given` is what the recipe says under it; `needs` names the parts that come before.
 
-    `lake_needs` and `lake_models` are datasets and models that its names mean and no part makes.
+    `lake_needs` and `lake_models` are datasets and models that its names mean and no part makes; `benchmarks` names and patterns of evaluation
+    sets that are looked for in the lake too.
     """
 
     section: str
@@ -62,6 +65,7 @@ class Part:
     lake_models: tuple[str, ...] = ()
     bound: tuple[Bound, ...] = ()
     stages: tuple[Stage, ...] = ()
+    benchmarks: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -104,6 +108,8 @@ def _ingest(name: str, body: Given, lines: Lines, folder: Path) -> Part:
         raise RecipeError(f"{lines.where('ingest', name, kind)}ingest has no source {kind!r}{near(kind, _sources())}")
     inner = knobs_of(body[kind], kind, lines.where("ingest", name, kind))
     paths = inner.pop("paths", [])
+    if kind == "items":
+        paths, inner = _items(paths, inner, lines.where("ingest", name, kind), folder)
     knobs = {("shape" if key == "as" else key): value for key, value in inner.items()}
     if knobs.get("shape", "document") not in SHAPES:
         raise RecipeError(f"{lines.where('ingest', name, kind, 'as')}as: {knobs['shape']!r}{near(str(knobs['shape']), SHAPES)}")
@@ -120,7 +126,18 @@ def _ingest(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     if not isinstance(paths, list) or not paths or not all(map(word, paths)):
         raise RecipeError(f"{lines.where('ingest', name, kind)}{kind} needs paths: a list of files or patterns")
     paths = [os.path.normpath(folder / p) for p in paths]
-    return Part("ingest", name, {**kept, "kind": kind, "paths": paths, "shape": knobs.get("shape", "document")}, line_of(where), bound=(bound,))
+    shape = "item" if kind == "items" else knobs.get("shape", "document")
+    return Part("ingest", name, {**kept, "kind": kind, "paths": paths, "shape": shape}, line_of(where), bound=(bound,))
+
+
+def _items(paths: Any, knobs: Given, where: str, folder: Path) -> tuple[Any, Given]:
+    """The files and knobs of an evaluation set; where one task file of lm-eval is named, those that it tells."""
+    if not isinstance(paths, list) or not any(word(path) and path.endswith((".yaml", ".yml")) for path in paths):
+        return paths, knobs
+    if len(paths) > 1 or knobs:
+        raise RecipeError(f"{where}items: a task file says all of itself; name it alone, such as paths: [gsm8k.yaml]")
+    task = load("ingest.evals.harness:task")(os.path.normpath(folder / paths[0]), where)
+    return list(task.files), {key: value for key, value in task.knobs.items() if value is not None}
 
 
 def _sources() -> list[str]:
@@ -251,7 +268,23 @@ def _mix(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     given.pop("weights", None)
     if "held_out" in body:
         given["held_out"] = listed(body["held_out"])
+    if "max_contamination" in body:
+        given["max_contamination"] = _bounds(body["max_contamination"], lines.where(*at, "max_contamination"))
+    elif "contaminated_because" in body:
+        raise RecipeError(f"{lines.where(*at, 'contaminated_because')}contaminated_because: overrides max_contamination:, which is not given")
     return Part("mix", name, given, line_of(where))
+
+
+def _bounds(given: Any, where: str) -> dict[str, float]:
+    """The share of its items that a mixture may hold of each evaluation set, by name or pattern; one number is of all."""
+    named = given if isinstance(given, dict) else {BENCHMARKS: given}
+    if not named or not all(word(name) for name in named):
+        raise RecipeError(f"{where}max_contamination: {given!r} is no share, and no mapping of evaluation sets to shares, such as {{bench.gsm8k: 0}}")
+    return {name: share(value, f"{where}max_contamination: ") for name, value in flat(named).items()}
+
+
+BENCHMARKS = "bench.*"
+"""The names of evaluation sets."""
 
 
 def _by(given: Any) -> str | list[str]:

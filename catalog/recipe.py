@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,18 @@ def _link(part: Part, parts: Sequence[Part], lines: Lines) -> Part:
             how = f"; a model of the lake goes by its name alone{near(name, [p.id for p in fitted])}"
             raise RecipeError(f"{stage.at}{stage.name}: {knob}: the recipe has no part {name!r}{how}")
         needs, models = needs + made, models if made else [*models, name]
-    return replace(part, needs=tuple(dict.fromkeys(needs)), lake_needs=tuple(lake), lake_models=tuple(dict.fromkeys(models)))
+    examined = [name for stage in part.stages for name in stage.against] + list(part.given.get("max_contamination", ()))
+    needs += [p.id for name in examined for p in made_by(name, parts) if p.id != part.id]
+    left = [name for name in examined if "*" in name or not made_by(name, parts)]
+    return replace(
+        part, needs=tuple(dict.fromkeys(needs)), lake_needs=tuple(lake), lake_models=tuple(dict.fromkeys(models)), benchmarks=tuple(dict.fromkeys(left))
+    )
+
+
+def made_by(name: str, parts: Sequence[Part]) -> list[Part]:
+    """Return the parts that publish an evaluation set of this name, or whose dataset this pattern fits."""
+    made = [p for p in parts if p.section in ("ingest", "curate", "synth")]
+    return [p for p in made if fnmatchcase(p.dataset, name) or name in (p.name, p.id)]
 
 
 def _ordered(parts: Sequence[Part], lines: Lines) -> Iterator[Part]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from catalog.ids import derive, digest, doc_id, origin_hash
 
 __all__ = [
-    "BYTES_A_TOKEN", "CHAT", "DOCUMENT", "GEN", "JUDGEMENT", "MEDIA", "MESSAGES", "PAIR", "SHAPES", "SOURCE", "SPAN", "VERDICT",
+    "BYTES_A_TOKEN", "CHAT", "DOCUMENT", "GEN", "ITEM", "JUDGEMENT", "MEDIA", "MESSAGES", "PAIR", "SHAPES", "SOURCE", "SPAN", "VERDICT",
     "derive", "digest", "doc_id", "hash_bytes", "hash_column", "hash_text", "mix64", "origin_hash", "text_bytes",
 ]  # fmt: skip
 
@@ -109,7 +109,9 @@ PAIR = pa.schema(
 )
 JUDGEMENT = pa.schema([*DOCUMENT, pa.field("score", pa.float64()), pa.field("answer", pa.string())])
 """A document's text as far as a judge read it: the score that the judge gave, and what it wrote where it wrote something."""
-SHAPES: dict[str, pa.Schema] = {"document": DOCUMENT, "chat": CHAT, "pair": PAIR, "judgement": JUDGEMENT}
+ITEM = pa.schema([*DOCUMENT, pa.field("answer", pa.string()), pa.field("choices", pa.list_(pa.string()))])
+"""An item of an evaluation set: `text` is the question as a model is asked it, `answer` what it should say, kept apart from the question."""
+SHAPES: dict[str, pa.Schema] = {"document": DOCUMENT, "chat": CHAT, "pair": PAIR, "judgement": JUDGEMENT, "item": ITEM}
 
 VERDICT = pa.schema(
     [

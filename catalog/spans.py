@@ -59,6 +59,16 @@ def apply(batch: pl.DataFrame, policy: Mapping[str, Any], column: str = "text") 
     return _series(out, ends, texts)
 
 
+def covered(batch: pl.DataFrame, policy: Mapping[str, Any]) -> pl.DataFrame:
+    """Return the stretches that a policy masks or cuts as row (place in the batch), start and end: those that meet as one, in order."""
+    found = [_spans(batch, name, how) for name, how in _masks(policy).items()] + [_spans(batch, name, None) for name in _cuts(policy)]
+    empty = pl.DataFrame(schema={"row": pl.Int64, "start": pl.Int64, "end": pl.Int64})
+    gone = pl.concat([empty, *(one.select("row", "start", "end") for one in found)]).sort("row", "start", "end")
+    reached = pl.col("end").cum_max().shift(1).over("row")
+    gone = gone.with_columns(stretch=(reached.is_null() | (pl.col("start") > reached)).cum_sum().over("row"))
+    return gone.group_by("row", "stretch", maintain_order=True).agg(pl.col("start").min(), pl.col("end").max()).select("row", "start", "end")
+
+
 def _masks(policy: Mapping[str, Any]) -> dict[str, str]:
     masks = policy.get("mask") or {}
     for name, how in masks.items():

@@ -15,7 +15,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -38,6 +38,8 @@ ModelName: TypeAlias = str
 """A knob of this type names a model: a part of `quality:`, a model of the lake, or a path. The function is given its path."""
 MODELS = "`make quality` fits some to begin with (docs/signals.md)"
 """What an error says to whom no model is at hand."""
+Benchmarks: TypeAlias = Sequence[str] | str
+"""A knob of this type names datasets of evaluation items, such as bench.*. The function is given the folder of their index."""
 File: TypeAlias = str
 Files: TypeAlias = Mapping[str, str]
 """A knob of this type names a file, or files by name: `PATH`, which a recipe writes from its own folder on, or `PACKAGE:PATH` inside an installed package."""
@@ -281,10 +283,10 @@ def _names(room: str) -> list[str]:
 PLAIN: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,), "None": (type(None),)}
 HOLDING: dict[str, Any] = {
     "Sequence": (list, tuple), "list": (list, tuple), "tuple": (list, tuple), "Mapping": (dict,), "dict": (dict,), "Files": (dict,), "File": (str,),
-    "ModelName": (str,),
+    "ModelName": (str,), "Benchmarks": (list, tuple),
 }  # fmt: skip
 SAID = {"Sequence": "a list", "list": "a list", "tuple": "a list", "Mapping": "a mapping", "dict": "a mapping", "Files": "a mapping of files",
-        "File": "a file", "ModelName": "a model's name"}  # fmt: skip
+        "File": "a file", "ModelName": "a model's name", "Benchmarks": "a list of evaluation sets, such as [bench.*]"}  # fmt: skip
 """What a knob may hold, by its annotation, and how that is said. Other annotations are not looked into: the function checks for itself."""
 
 

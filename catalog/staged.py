@@ -26,9 +26,9 @@ ENDINGS = (".arpa", ".gz")
 class Stage:
     """One stage of a curate part: the function, its knobs, the family it writes, where it runs, behind which cuts, and which time it is forced.
 
-    `models` and `files` are the knobs that name such; `stands` is what stands for knobs in the address: digests, not paths; `promised` are
-    the same digests by the paths, for the worker who reads what lies there. `at` is its place in the recipe, for errors; `reads` are the columns that it
-    reads and `kinds` those of the models that it can use, as far as its source tells.
+    `models`, `files` and `benchmarks` are the knobs that name such; `stands` is what stands for knobs in the address: digests, not paths; `promised`
+    are the same digests by the paths, for the worker who reads what lies there; `told` is written beside the columns, for who reads them. `at` is its
+    place in the recipe, for errors; `reads` are the columns that it reads and `kinds` those of the models that it can use, as far as its source tells.
     """
 
     name: str
@@ -44,6 +44,13 @@ class Stage:
     at: str = ""
     reads: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    benchmarks: tuple[str, ...] = ()
+    told: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def against(self) -> list[str]:
+        """The evaluation sets that its knobs name, patterns among them, as a recipe writes them."""
+        return [str(name) for knob in self.benchmarks for name in listed(self.bound.knobs[knob])]
 
 
 def stage(item: Any, i: int, part: str, lines: Lines, folder: Path) -> Stage:
@@ -62,12 +69,14 @@ def stage(item: Any, i: int, part: str, lines: Lines, folder: Path) -> Stage:
     if not all(word(cut) and re.fullmatch(r"[a-z]\w*\.[a-z]\w*", cut) for cut in after):
         raise RecipeError(f"{at}after: {after!r}; name spans that a stage before it writes, such as [c4.cuts]")
     kinds = {knob: kind.partition(" |")[0] for knob, kind in target.types.items()}
-    models, files = (tuple(knob for knob, kind in kinds.items() if kind in wanted) for wanted in (("ModelName",), ("File", "Files")))
+    wanted = (("ModelName",), ("File", "Files"), ("Benchmarks",))
+    models, files, benchmarks = (tuple(knob for knob, kind in kinds.items() if kind in some) for some in wanted)
     bound = bind(target, _placed(knobs, kinds, folder), at)
     named = bound.knobs.get(target.reads_of)
     reads = (*target.reads, *(map(str, named.values()) if isinstance(named, dict) else ()), *after, *(columns(parse(where)) if where else ()))
     return Stage(
-        str(name), bound, family or target.family, where, models=models, files=files, after=tuple(after), at=at, reads=reads, kinds=target.models
+        str(name), bound, family or target.family, where, models=models, files=files, after=tuple(after), at=at, reads=reads, kinds=target.models,
+        benchmarks=benchmarks,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from catalog.snapshots import Name, load, sample_below, sample_files, verdict_of
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-LOCATED = ("document", "chat", "pair", "judgement")
+LOCATED = ("document", "chat", "pair", "judgement", "item")
 """The shapes whose rows are documents: they have a sample, a locator, and statistics by host."""
 
 OURS = ("sample_key", "sample_file", "sample_row")

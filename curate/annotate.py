@@ -125,7 +125,7 @@ def plan(file: DataFile, stages: Sequence[Stage], folder: str, there: dict[str, 
         steps.append(
             {"name": stage.name, "path": stage.bound.path, "knobs": stage.bound.knobs, "where": stage.where, "after": list(stage.after),
              "family": stage.family, "reads": reads, "address": at, "out": out, "columns": types, "promised": dict(stage.promised),
-             "packages": stage.bound.packages}
+             "packages": stage.bound.packages, "told": dict(stage.told)}
         )  # fmt: skip
     return steps
 
@@ -306,7 +306,7 @@ def _quarantined(step: Step, dataset: str) -> Iterator[dict[str, Any]]:
 def _write(step: Step, quarantine: Sequence[dict[str, Any]]) -> None:
     table = pa.concat_tables(step.pieces) if step.pieces else step._nulls(0)
     mine = [row for row in quarantine if row["family"] == step.family]
-    told = {"stage": step.given["name"], "knobs": json.dumps(step.given["knobs"], default=str), "where": step.given["where"] or ""}
+    told = {"stage": step.given["name"], "knobs": json.dumps(step.given["knobs"], default=str), "where": step.given["where"] or "", **step.given["told"]}
     if mine:
         told["quarantine"] = json.dumps(mine)
     write_annotation(step.given["out"], step.family, table, step.file.ids, step.file.rows, step.types, told)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-import numba
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -16,6 +15,7 @@ from curate.personal.hosts import ipv4, ipv6
 from curate.personal.judge import Span, judge_number, judge_word
 from curate.personal.mail import email
 from curate.personal.phones import check_regions
+from curate.text.places import characters
 
 KINDS = ("email", "ip", "phone", "card", "iban", "id", "wallet")
 ADDS = {"spans": pa.list_(SPAN), **{f"{kind}s": pa.int64() for kind in KINDS}}
@@ -51,7 +51,7 @@ def spans(batch: pl.DataFrame, *, regions: Sequence[str] = REGIONS) -> pl.DataFr
     data, texts = text_bytes(batch["text"])
     found = list(_found(data, texts, candidates(data, texts), tuple(regions)))
     rows = np.array([row for row, _, _, _ in found], np.int64)
-    places = _characters(data, texts, rows.repeat(2), np.array([place for _, _, *ends in found for place in ends], np.int64))
+    places = characters(data, texts, rows.repeat(2), np.array([place for _, _, *ends in found for place in ends], np.int64))
     owners = np.searchsorted(rows, np.arange(batch.height + 1))
     kinds = np.array([KINDS.index(kind) for _, kind, _, _ in found], np.int64)
     fields = [pa.array([kind for _, kind, _, _ in found], pa.string()), pa.array(places[0::2]), pa.array(places[1::2])]
@@ -90,17 +90,3 @@ def _judged(sort: int, before: str, body: str, after: str, regions: tuple[str, .
     if sort == ACCOUNT:
         return [] if linked(before) else [(0, len(body), "iban")]
     return judge_word(before, body, after)
-
-
-@numba.njit(cache=True, nogil=True)
-def _characters(data: Bytes, texts: Offsets, rows: Offsets, places: Offsets) -> Offsets:
-    """Return byte places, which ascend, as characters from the start of their texts."""
-    out = np.empty(places.size, np.int64)
-    at = char = 0
-    for k in range(places.size):
-        if k == 0 or rows[k] != rows[k - 1]:
-            at, char = texts[rows[k]], 0
-        for i in range(at, places[k]):
-            char += data[i] & 0xC0 != 0x80
-        at, out[k] = places[k], char
-    return out

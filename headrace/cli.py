@@ -167,6 +167,19 @@ def why(
 
 
 @app.command()
+def contamination(
+    name: Annotated[str | None, typer.Argument(metavar="DATASET|MIX", help="A dataset, or a mixture such as mix.base; else all that was scored.")] = None,
+    json_: JsonOption = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a report, .html or .json, instead.")] = None,
+    lake: LakeOption = None,
+) -> None:
+    """Show which items of evaluation sets stand in what is trained on."""
+    from headrace.contamination import show_contamination
+
+    show_contamination(lake_path(lake), name, json_, out)
+
+
+@app.command()
 def trace(
     model: Annotated[str, typer.Argument(help="A model of the lake.")],
     step: Annotated[int | None, typer.Option(help="The documents in that step's batch; else the sources with shares and licences.")] = None,

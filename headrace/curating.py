@@ -16,6 +16,7 @@ from curate.policy import Policy
 from curate.policy import load as load_policy
 from curate.verdicts import Judged, judge
 from headrace.child import Work
+from headrace.contamination import recorded
 from headrace.done import source
 from headrace.engines import spark_for, workers
 from headrace.keys import generation, same_lists
@@ -57,6 +58,8 @@ def run(part: Part, work: Work) -> str:
     if bands:
         _publish_bands(part, work, bands, files)
     snapshot = work.lake.commit(draft, take=work.options.take)
+    if told := recorded(snapshot):
+        work.lake.record({"contamination": told}, work.job)
     first = judged[0]
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(first.reasons.items(), key=lambda item: -item[1])[:5])
     return f"{snapshot.name}: kept {first.kept:,} of {first.rows:,} documents" + (f" (dropped: {reasons})" if reasons else "") + failures(done.quarantine)

@@ -26,12 +26,14 @@ lake: lake
 ingest:
   texts: {tables: {paths: [texts.jsonl]}, domain: books}
   pages: {warc: {paths: [pages.warc]}, domain: web}
+  exam:  {tables: {paths: [texts.jsonl]}, publish_as: bench.exam}
 curate:
   corpus:
     from: [texts, pages]
     stages:
       [language.identify, gopher.signals, c4.signals, fineweb.signals, dclm.signals, refinedweb.signals, nemo.signals, juicer.signals,
-       statistics.signals, madlad.signals, stop_words.signals, code.signals, print.signals, screen.signals, urls.listed, pii.spans]
+       statistics.signals, madlad.signals, stop_words.signals, code.signals, print.signals, screen.signals, urls.listed, pii.spans,
+       {contamination.spans: {against: [bench.exam]}}]
     dedup: {exact: {}, minhash: {preset: fineweb, verify: 0.8}}
     policy: all
 mix:

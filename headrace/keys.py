@@ -153,7 +153,7 @@ def same_lists(part: Part, recipe: Recipe, lake: Lake, keys: dict[str, str]) -> 
     """Refuse lists and models that are not those of a part's key. Raises InputError."""
     told = keys.get(planned(part, STANDS))
     if told is not None and told != digest(*standing(recipe, lake, part)):
-        raise InputError(f"{part.id}: a list or a model that its stages name was changed since this run was planned; run the same command again")
+        raise InputError(f"{part.id}: a list, a model or an evaluation set that it names was changed since this run was planned; run the same command again")
 
 
 def _read_now(lake: Lake, part: Part) -> dict[str, str]:

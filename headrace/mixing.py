@@ -2,13 +2,27 @@
 
 from pathlib import Path
 
+from catalog.errors import InputError
 from catalog.files import Snapshot
 from catalog.parts import Part, under
 from catalog.progress import Meter
 from catalog.written import listed
+from headrace.benchmarks import bounds
 from headrace.child import Work
 from headrace.done import finish, source
+from headrace.keys import same_lists
+from mixer.contamination import Gate
 from mixer.mix import freeze
+
+
+def _gate(part: Part, work: Work) -> Gate | None:
+    """What bounds the contamination of a mixture, where its recipe does."""
+    if "max_contamination" not in part.given:
+        return None
+    shares, keys = bounds(work.recipe, work.lake, part, work.keys)
+    if not keys:
+        raise InputError(f"{part.id}: max_contamination: neither the recipe nor the lake has an evaluation set; bring one in as bench.NAME, or leave it out")
+    return Gate(shares, keys, part.given.get("contaminated_because"))
 
 
 def run(part: Part, work: Work) -> str:
@@ -17,12 +31,14 @@ def run(part: Part, work: Work) -> str:
         return {name: source(work.lake, work.recipe, part, work.keys, name) for name in listed(names)}
 
     snapshots = named(part.given["from"])
+    same_lists(part, work.recipe, work.lake, work.keys)
     folder = Path("runs") / f"{part.id}-{work.key(part)}"
     given = {key: part.given[key] for key in ("by", "tokenizer", "context", "budget", "hold_out", "max_epochs", "phases")}
     with Meter(part.id, None, "documents") as meter:
         frozen = freeze(
             str(work.lake.root), snapshots, seed=work.recipe.seed, order=part.given.get("seed"), run_folder=str(work.lake.root / folder), name=part.name,
-            held_out=named(part.given.get("held_out")) or None, words_of=named(under(part.given, "tokenizer.train.on")) or None, meter=meter, **given,
+            held_out=named(part.given.get("held_out")) or None, words_of=named(under(part.given, "tokenizer.train.on")) or None, meter=meter,
+            gate=_gate(part, work), **given,
         )  # fmt: skip
     finish(work.lake, work.recipe, part, work.key(part), work.job, str(folder), frozen.tables)
     for note in frozen.notes:

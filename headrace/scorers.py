@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from catalog.contaminated import EXAMINED
 from catalog.errors import InputError, RecipeError, near
 from catalog.lake import Lake
 from catalog.models import STORED, unfit
@@ -16,6 +17,7 @@ from catalog.stage import MODELS
 from catalog.staged import Stage
 from curate.listed.files import located
 from curate.listed.promised import digest_of_file
+from headrace.benchmarks import indexed, of_lake
 from headrace.done import finished, scorers
 
 
@@ -50,10 +52,11 @@ def model_key(lake: Lake, name: str, recipe: Recipe, part: Part) -> str:
 
 
 def standing(recipe: Recipe, lake: Lake, part: Part) -> list[str]:
-    """Return what tells the models that no part makes, and the files, that a part's stages name from others of these names: their content."""
+    """Return what tells the models and evaluation sets that no part makes, and the files, that a part names from others of these names."""
     where = f"{recipe.path}:{part.line}: {part.id}: "
     _refuse_kinds(part, lake)
-    return [*(model_key(lake, name, recipe, part) for name in part.lake_models), *(told for stage in part.stages for told in _files_key(stage, where))]
+    sets = [f"{snapshot.dataset} {snapshot.key}" for snapshot in of_lake(recipe, lake, part).values()]
+    return [*sets, *(model_key(lake, name, recipe, part) for name in part.lake_models), *(told for stage in part.stages for told in _files_key(stage, where))]
 
 
 def _refuse_kinds(part: Part, lake: Lake) -> None:
@@ -95,7 +98,7 @@ def _stands(given: Any, digests: Mapping[str, str]) -> str:
 
 
 def resolved(stage: Stage, part: Part, recipe: Recipe, lake: Lake, keys: dict[str, str]) -> Stage:
-    """Return a stage whose models are folders, and whose address holds their digests and those of its files: the worker is promised these."""
+    """Return a stage whose models and evaluation sets are folders, with their digests and those of its files in its address: workers are promised these."""
     knobs, stands = dict(stage.bound.knobs), []
     promised: dict[str, str] = {}
     for knob in stage.files:
@@ -106,7 +109,13 @@ def resolved(stage: Stage, part: Part, recipe: Recipe, lake: Lake, keys: dict[st
         folder = _folder(str(knobs[knob]), part, recipe, lake, keys)
         knobs[knob], promised[folder] = folder, digest_of(folder)
         stands.append((knob, promised[folder]))
-    return replace(stage, bound=replace(stage.bound, knobs=knobs), stands=tuple(stands), promised=tuple(promised.items()))
+    told = []
+    for knob in stage.benchmarks:
+        folder, examined = indexed(recipe, lake, part, keys, stage)
+        knobs[knob], promised[folder] = folder, digest_of(folder)
+        stands.append((knob, promised[folder]))
+        told.append((EXAMINED, json.dumps(examined)))
+    return replace(stage, bound=replace(stage.bound, knobs=knobs), told=tuple(told), stands=tuple(stands), promised=tuple(promised.items()))
 
 
 def _folder(name: str, part: Part, recipe: Recipe, lake: Lake, keys: dict[str, str]) -> str:

@@ -4,6 +4,7 @@ import shlex
 
 from catalog.lake import Lake
 from catalog.recipe import Recipe
+from headrace.contamination import tell as contamination
 from headrace.jobs import Job
 from headrace.report import evaluations, funnel, published, reasons, sample, write_report
 from headrace.tables import printable, table
@@ -26,6 +27,8 @@ def tell(recipe: Recipe, lake: Lake, job: Job) -> None:
     said = sample(lake, recipe)
     if said:
         print(f"\na sample of {said['model']}:\n{printable(said['text'])}")
+    if said_of := contamination(lake, published(recipe, lake, "curate"), job.folder):
+        print(f"\n{said_of}")
     report = write_report(recipe, lake, job.id, job.folder)
     _next(recipe, lake)
     print(f"\nreport: {report}\nlake:   {lake.root}")

@@ -1,5 +1,6 @@
 """From a model back to its text: the sources with shares and licences, or the documents of one step's batch."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import typer
 from catalog.errors import InputError
 from catalog.lake import Lake
 from headrace.done import model, models, rows, scorers
-from headrace.tables import table
+from headrace.tables import printable, table
 from mixer.samples import Samples
 
 
@@ -18,9 +19,23 @@ def show_trace(path: str, name: str, step: int | None, as_json: bool) -> None:
         row = scorers(lake).get(name) or model(lake, name)
         found = sources(lake, row) if step is None else documents(lake, row, step)
         line = ancestry(lake, row)
+        examined = contamination(lake, row)
     table(found, as_json, empty="nothing was consumed")
     if not as_json:
+        for told in examined:
+            typer.echo(printable(told))
         typer.echo(f"\n{' <- '.join(line)}")
+
+
+def contamination(lake: Lake, row: dict[str, Any]) -> list[str]:
+    """One line for each evaluation set of which items stood in the mixture that a model was trained on, with the reason why it passed."""
+    lock = Path(lake.root) / row["run_folder"] / "lock.json"
+    told = json.loads(lock.read_text(encoding="utf-8")).get("contamination", {}) if lock.is_file() else {}
+    because = f", accepted because: {told['because']}" if told.get("because") else ""
+    return [
+        f"contamination: {one['standing']:,} of {one['items']:,} items of {one['benchmark']}@v{one['version']} stood in {one['documents']:,} documents{because}"
+        for one in told.get("sets", []) if one["standing"]
+    ]  # fmt: skip
 
 
 def ancestry(lake: Lake, row: dict[str, Any]) -> list[str]:

@@ -13,11 +13,14 @@ from catalog.locator import Place
 from headrace.clauses import clauses_of
 from headrace.clauses import lines as told
 from headrace.consumed import tokens_of
+from headrace.contamination import question, short
 from headrace.copies import copies_of
 from headrace.copies import lines as copied
 from headrace.done import models, rows, scorers
 from headrace.tables import as_text, cell, printable
 
+ITEMS = 5
+"""Items of evaluation sets that are told with their questions."""
 ABOUT = ("doc_id", "uri", "domain", "title", "author", "date", "license", "dump", "lang", "confidence", "origin_hash")
 
 
@@ -57,9 +60,20 @@ def about(lake: Lake, place: Place) -> dict[str, Any]:
         "copies": copies_of(lake, place, row),
         "verdicts": verdicts,
         "clauses": clauses_of(lake, place, verdicts),
+        "examined": examined(lake, (row.get("contamination") or {}).get("spans") or []),
         "labels": rows(lake, "label", "doc_id = ?", [row["doc_id"]], "labelled"),
         "went_to": went_to(lake, hit["dataset"], row["doc_id"], row),
     }
+
+
+def examined(lake: Lake, spans: list[dict[str, Any]]) -> list[str]:
+    """The items of evaluation sets that stand in a document, with their questions; the best matched first."""
+    by = {(one["benchmark"], one["item"]): one for one in sorted(spans, key=lambda one: one["score"]) if one["kind"] != "answer"}
+    best = sorted(by.values(), key=lambda one: (-one["score"], one["benchmark"], one["item"]))
+    return [
+        f"{one['benchmark']}, item {one['item']} ({one['kind']}, score {cell(one['score'])}): {short(question(lake, one['benchmark'], one['item']))}"
+        for one in best[:ITEMS]
+    ]
 
 
 def _known(facts: dict[str, Any] | None) -> dict[str, Any]:
@@ -157,6 +171,7 @@ def _told(story: dict[str, Any]) -> str:
         gone = sum(end - start for start, end in merged([(cut["start"], cut["end"]) for cut in cuts]))
         shown = ", ".join(f"{cut['kind']} {cut['start']:,}-{cut['end']:,}" for cut in cuts[:MOST]) + (", ..." if len(cuts) > MOST else "")
         lines += [f"    cuts {gone:,} characters that stand elsewhere too: {shown}"] if cuts else []
+    lines += [f"  stands in it: {line}" for line in story["examined"]]
     for said in story["labels"]:
         lines.append(f"  labelled {said['label']}{f' ({reason})' if (reason := said['reason']) else ''} by {said['labeller']} in the set {said['label_set']}")
     lines += [f"  {line}" for line in story["went_to"]]

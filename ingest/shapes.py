@@ -1,4 +1,4 @@
-"""Rows of other people's tables as our three shapes: texts, chats, pairs. Each function returns our fields or raises ValueError(reason)."""
+"""Rows of other people's tables as our shapes: texts, chats, pairs, items of evaluation sets. Each function returns our fields or raises ValueError(reason)."""
 
 import datetime
 import re
@@ -15,7 +15,7 @@ ROLES = {
 }  # fmt: skip
 TURN = re.compile(r"(?:^|\n\n)\s*(Human|Assistant): ?")
 TEXTS = ("uri", "text", "title", "author", "date", "license", "fetched_at")
-COLUMNS = {"document": TEXTS, "chat": (*TEXTS, "messages"), "pair": (*TEXTS, "prompt", "chosen", "rejected", "scores")}
+COLUMNS = {"document": TEXTS, "chat": (*TEXTS, "messages"), "pair": (*TEXTS, "prompt", "chosen", "rejected", "scores"), "item": (*TEXTS, "answer", "choices")}
 
 
 class Unfit(ValueError):
@@ -67,7 +67,18 @@ def pair(row: Mapping[str, Any]) -> Row:
     return {**_common(row), "prompt": asked, "chosen": chosen, "rejected": rejected, "scores": _scores(row), "text": text}
 
 
-SHAPES = {"document": document, "chat": chat, "pair": pair}
+def item(row: Mapping[str, Any]) -> Row:
+    """An item of an evaluation set: its question as `text`, and its `answer`, which stands nowhere else. Reasons: `no_text`, `bad_row`."""
+    answer, choices = row.get("answer"), row.get("choices")
+    if isinstance(answer, Mapping | Sequence) and not isinstance(answer, str):
+        raise Unfit("bad_row", f"answer is {type(answer).__name__}")
+    if choices is not None and (isinstance(choices, str) or not isinstance(choices, Sequence)):
+        raise Unfit("bad_row", f"choices is {type(choices).__name__}")
+    said = None if answer is None else answer if isinstance(answer, str) else str(answer)
+    return {**document(row), "answer": said, "choices": [str(one) for one in choices or ()]}
+
+
+SHAPES = {"document": document, "chat": chat, "pair": pair, "item": item}
 
 
 def rendered(messages: Sequence[Message]) -> str:

@@ -40,7 +40,7 @@ def read(
     name = os.path.basename(path)
     _check_ours(columns or {}, shape, path)
     made = parsed(template, path, shape, columns or {}) if template is not None else None
-    rows, kind = _rows(path, name)
+    rows, kind = records(path, name)
     checked = not columns and made is None
     for number, size, row in rows:
         if isinstance(row, Refused):
@@ -60,8 +60,8 @@ def read(
             yield Refused(f"{name}#{number}", "bad_row", f"row {number}: {type(error).__name__}: {error}", number)
 
 
-def _rows(path: str, name: str) -> tuple[Iterator[Numbered], str]:
-    """The rows of a table and its content type, by the end of its name."""
+def records(path: str, name: str) -> tuple[Iterator[Numbered], str]:
+    """Return the rows of a table and its content type, by the end of its name. Raises InputError for a name of another kind."""
     if name.endswith(".parquet"):
         return _parquet(path), "application/parquet"
     if name.endswith(JSON_LINES):

@@ -21,6 +21,7 @@ from mixer import lock as locks
 from mixer.ancestry import with_ancestors
 from mixer.apart import Apart, Choice, apart
 from mixer.cells import By
+from mixer.contamination import Gate, rows_of, standing_in
 from mixer.frozen import NOTHING, Frozen, Given, counts, gather, listed, lock_of, lock_phases, sources, tables
 from mixer.holdout import hold_out as choose_held_out
 from mixer.mixture import Phase, Planned, Supply
@@ -65,17 +66,20 @@ def freeze(
     max_epochs: float | Mapping[str, float] = 4,
     threads: int | None = None,
     meter: Meter | None = None,
+    gate: Gate | None = None,
 ) -> Frozen:
     """Freeze a mixture of snapshots (by the names that the recipe gives them) into a run folder.
 
     held_out: the hold-out is `hold_out` of what all of these keep, not of what is mixed. words_of: what a tokenizer is trained
     on, else the mixture. `seed` chooses both, `order`, else the seed, the order of samples. What was done before is found by its
     address: tokenizers under lake/models, shards under lake/shards. The run folder gets tokenizer/, documents/, lock.json and
-    last lock.sha256. Raises RecipeError and InputError, each naming the fix.
+    last lock.sha256. gate: how much of evaluation sets may stand in it. Raises RecipeError and InputError, each naming the fix.
     """
     where = f"mix.{name}: "
     asked: dict[str, Any] = {"budget": budget, "phases": phases, "by": by, "context": context, "max_epochs": max_epochs}
     asked["hold_out"] = 0.0 if held_out else hold_out        # of the mixture itself
+    if gate is not None:
+        gate.check(snapshots, where)
     _refuse_hopeless(plan(snapshots, name=name, **asked), tokenizer)   # names, weights and figures too, before the work
     opened = load(_tokenizer(lake_root, words_of or snapshots, tokenizer, seed, where), threads)
     frame, shards = gather({one: build(snapshot, opened, meter) for one, snapshot in snapshots.items()})
@@ -86,15 +90,18 @@ def freeze(
     held = apart(lake_root, held_out, snapshots, frame, opened, choice, meter) if held_out else _own(frame, shards, choice)
     resolved, found = _sources(frame.filter(~pl.Series(held.tied)), sorted(frame[cells.key(by)].unique()), asked, where)
     supplies = [supply for supply, _ in found]
+    standing = gate.passed(snapshots, pl.concat([rows for _, rows in found]), where) if gate is not None else None
     lock = lock_of(
         "lm", opened, [snapshot.name for snapshot in snapshots.values()],
         seed=seed if order is None else order, context=context, samples=sum(phase.samples for phase in resolved),
         sources=sources(run_folder, found, resolved, shards), phases=lock_phases(resolved, [s.name for s in supplies]),
-        held_out=_held_out(run_folder, held.documents, held.shards, context), **_beside(frame, held, held_out, by), root=locks.root_from(lake_root, run_folder),
+        held_out=_held_out(run_folder, held.documents, held.shards, context), **_beside(frame, held, held_out, by), **standing_in(standing, gate),
+        root=locks.root_from(lake_root, run_folder),
     )  # fmt: skip
     sha = locks.freeze(run_folder, lock, opened.folder)
     planned = mixture.plan(supplies, resolved, context)
-    return Frozen(lock, sha, tuple(planned), counts(frame, held.tied), _dropped(shards), _notes(held, lock), tables(name, lock, sha, planned))
+    recorded = tables(name, lock, sha, planned) | rows_of(lock, name, sha)
+    return Frozen(lock, sha, tuple(planned), counts(frame, held.tied), _dropped(shards), _notes(held, lock), recorded)
 
 
 def plan(
@@ -167,6 +174,8 @@ def _check(snapshots: Mapping[str, Snapshot], by: By, where: str) -> None:
     if not snapshots:
         raise RecipeError(f"{where}from: names nothing to mix")
     for name, snapshot in snapshots.items():
+        if snapshot.shape == "item":
+            raise RecipeError(f"{where}{name} holds the items of an evaluation set, and nobody trains on these; mix another dataset")
         if snapshot.shape != "document":
             raise RecipeError(f"{where}{name} holds {snapshot.shape}s, not documents; train on it with `on: {{{name}: 1}}`")
     cells.check(snapshots, by, where)

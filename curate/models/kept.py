@@ -32,7 +32,7 @@ MOST = 1 << 37
 """Bytes that a file of numbers may have: a table of 2^32 places, which is the largest of an n-gram model, has half of it."""
 HEAD = 4096
 """Bytes that may stand before the numbers of an .npy file."""
-TYPES = ("<f4", "<f8", "<u8", "|u1")
+TYPES = ("<f4", "<f8", "<i4", "<i8", "<u8", "|u1")
 
 Array = npt.NDArray[Any]
 
