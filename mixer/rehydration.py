@@ -62,6 +62,7 @@ def written(given: Any, names: Sequence[str], where: str) -> dict[str, Any]:
     at = f"{where}rehydrate: "
     if not isinstance(given, Mapping) or not given:
         raise RecipeError(f"{at}{given!r}: {HOW}")
+    given = _numbered(given)
     if words := [key for key in given if isinstance(key, str)]:
         if wrong := next((key for key in given if key not in KEYS), None):
             raise RecipeError(f"{at}unknown key {wrong!r}{near(str(wrong), KEYS)}; {HOW}")
@@ -73,12 +74,19 @@ def written(given: Any, names: Sequence[str], where: str) -> dict[str, Any]:
         raise RecipeError(f"{at}by: {by!r} is no column that counts copies; write dup.size (near copies too) or dup.copies (exact ones)")
     if wrong := next((name for name in of if name not in names), None):
         raise RecipeError(f"{at}of: {wrong!r} is not in from:{near(str(wrong), names)}")
-    _check(long["times"], at)
-    return {"by": by, "times": dict(long["times"]), **({"of": of} if of else {})}
+    times = _check(_numbered(long["times"]), at)
+    return {"by": by, "times": times, **({"of": of} if of else {})}
 
 
-def _check(times: Any, at: str) -> None:
-    """Refuse sizes that do not rise, and what is no whole number."""
+def _numbered(given: Any) -> Any:
+    """Return a table with its sizes as numbers: JSON, which is YAML, has none for keys."""
+    if not isinstance(given, Mapping):
+        return given
+    return {int(key) if isinstance(key, str) and key.isascii() and key.isdigit() else key: value for key, value in given.items()}
+
+
+def _check(times: Any, at: str) -> dict[int, int]:
+    """Return the table; refuse sizes that do not rise, and what is no whole number."""
     if not isinstance(times, Mapping) or not times:
         raise RecipeError(f"{at}times: {times!r} is no table of sizes; {HOW}")
     before = 0
@@ -93,6 +101,7 @@ def _check(times: Any, at: str) -> None:
         if often > MOST:
             raise RecipeError(f"{at}{size}: {often:,} times in an epoch are more than {MOST:,}")
         before = size
+    return dict(times)
 
 
 def asked(given: Any, snapshots: Mapping[str, Snapshot], where: str) -> Rehydrate | None:

@@ -226,7 +226,9 @@ def written(home: Path, text: str = RECIPE) -> Path:
 
 
 def test_a_recipe_without_the_key_has_the_parts_that_it_had(tmp_path: Path) -> None:
-    assert load(written(tmp_path)).part("mix.base").given["rehydrate"] == {"by": "dup.size", "times": {5: 2, 20: 3}}
+    for given in (BAND, '{"5": 2, "20": 3}', '{"times": {"5": 2, "20": 3}}'):
+        found = load(written(tmp_path, RECIPE.replace(BAND, given))).part("mix.base").given["rehydrate"]
+        assert found == {"by": "dup.size", "times": {5: 2, 20: 3}}
     for text in (RECIPE.replace(f"    rehydrate: {BAND}\n", ""), RECIPE.replace(BAND, "")):
         assert "rehydrate" not in load(written(tmp_path, text)).part("mix.base").given
 
