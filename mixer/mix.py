@@ -87,9 +87,7 @@ def freeze(
     where = f"mix.{name}: "
     asked: dict[str, Any] = {"budget": budget, "phases": phases, "by": by, "context": context, "max_epochs": max_epochs}
     again, asked["hold_out"] = rehydration.asked(rehydrate, snapshots, where), 0.0 if held_out else hold_out   # of the mixture itself
-    first = plan(snapshots, name=name, rehydrate=rehydrate, **asked)             # names, weights and figures, before the work
-    if first.hopeless and isinstance(tokenizer, Mapping) and "train" in tokenizer:
-        raise InputError(f"{first.short} (tokens are estimated from bytes)")
+    _refuse_hopeless(plan(snapshots, name=name, rehydrate=rehydrate, **asked), tokenizer)   # names, weights and figures too, before the work
     opened = load(_tokenizer(lake_root, words_of or snapshots, tokenizer, seed, where), threads)
     frame, shards = gather({one: build(snapshot, opened, meter) for one, snapshot in snapshots.items()})
     if not frame.height:
@@ -153,6 +151,12 @@ def plan(
     hopeless = short is not None and shortage(_most(sizes, snapshots, context, again)) is not None
     total = sum(kept.stored for kept in sizes.values())
     return Plan(tuple(mixture.plan(supplies, resolved, context)), tuple(supplies), math.ceil(total / BYTES_A_TOKEN) * 2, short, hopeless)
+
+
+def _refuse_hopeless(first: Plan, tokenizer: Mapping[str, Any]) -> None:
+    """Refuse what no tokenizer of ours can make suffice; one from elsewhere may have more tokens than bytes."""
+    if first.hopeless and isinstance(tokenizer, Mapping) and "train" in tokenizer:
+        raise InputError(f"{first.short} (tokens are estimated from bytes)")
 
 
 def _most(sizes: Mapping[str, Kept], snapshots: Mapping[str, Snapshot], context: int, again: Rehydrate | None) -> list[Supply]:
