@@ -47,6 +47,7 @@ def check(parts: Sequence[Part], policies: Mapping[str, str], lines: Lines, held
             _policies(part, known, policies, lines)
         if part.section == "mix":
             _cells(part, known, lines)
+            _rehydrated(part, known, lines)
 
 
 def lacking(stage: str, family: str, there: Iterable[str]) -> str:
@@ -121,14 +122,35 @@ def _copies(part: Part, policy: str, read: Iterable[str], where: str) -> None:
 def _cells(part: Part, known: Known, lines: Lines) -> None:
     """Refuse a mixture by a column that no stage of this recipe computes for what is mixed."""
     for term in listed(part.given["by"]):
-        where, family = f"{lines.where('mix', part.name, 'by')}by: ", term.partition(".")[0]
+        where = f"{lines.where('mix', part.name, 'by')}by: "
         if "." not in term and term not in ("domain", "dataset"):
             raise RecipeError(f"{where}{term!r} is neither domain nor dataset nor a column such as ensemble.tier{near(term, ('domain', 'dataset'))}")
-        for made in (known.parts[need] for need in part.needs if "." in term):
-            mixed = {made.id, made.name, made.dataset} & set(part.given["from"])
-            there = _families(made, known) if mixed else None
-            if there is not None and family not in there:
-                raise RecipeError(f"{where}{term}: no stage of {made.id} computes {family!r}{mend(family, there)}")
+        if "." in term:
+            _mixed(term, part, part.given["from"], known, where)
+
+
+def _rehydrated(part: Part, known: Known, lines: Lines) -> None:
+    """Refuse to read documents again by a column that no part of this recipe computes for what is mixed."""
+    again, where = part.given.get("rehydrate"), f"{lines.where('mix', part.name, 'rehydrate')}rehydrate: "
+    if not again:
+        return
+    names = again.get("of") or part.given["from"]
+    _mixed(again["by"], part, names, known, where)
+    family, _, column = again["by"].partition(".")
+    for made in (known.parts[need] for need in part.needs if family == COPIES):
+        there = load("curate.duplicates:written")(made.bound, column) if made.section == "curate" and made.bound and _names(made) & set(names) else [column]
+        if column not in there:
+            exact = "; add exact: {} to its dedup:" if column == "copies" else near(column, there)
+            raise RecipeError(f"{where}{again['by']}: the jobs of {made.id} write no such column{exact}")
+
+
+def _mixed(term: str, part: Part, names: Sequence[str], known: Known, where: str) -> None:
+    """Refuse a column of a family that a part which makes one of these datasets does not compute."""
+    family = term.partition(".")[0]
+    for made in (known.parts[need] for need in part.needs):
+        there = _families(made, known) if _names(made) & set(names) else None
+        if there is not None and family not in there:
+            raise RecipeError(f"{where}{term}: {'nothing in' if family == COPIES else 'no stage of'} {made.id} computes {family!r}{mend(family, there)}")
 
 
 def _families(part: Part, known: Known) -> set[str] | None:

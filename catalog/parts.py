@@ -18,7 +18,7 @@ SECTIONS = ("ingest", "curate", "quality", "synth", "mix", "train", "eval")
 INGEST = ("domain", "dump", "license", "publish_as", "append")
 CURATE = ("from", "stages", "dedup", "policy", "publish_as")
 SYNTH = ("from", "where", "write", "model", "limit", "publish_as", "at_least")
-MIX = ("from", "by", "tokenizer", "context", "budget", "hold_out", "held_out", "max_epochs", "phases", "weights", "seed",
+MIX = ("from", "by", "tokenizer", "context", "budget", "hold_out", "held_out", "max_epochs", "rehydrate", "phases", "weights", "seed",
        "max_contamination", "contaminated_because")  # fmt: skip
 TRAIN = ("act", "from", "on", "mix", "model", "seed")
 EVAL = ("model", "tasks")
@@ -35,8 +35,8 @@ SHAPED = {
     },
     "mix": {
         "from": "a name or a list of names", "by": "a name or a list of names", "weights": "a mapping", "phases": "a list",
-        "max_epochs": "a number above 0, or names with one each", "held_out": "a name or a list of names", "seed": "a whole number from 0",
-        "contaminated_because": "a word",
+        "max_epochs": "a number above 0, or names with one each", "held_out": "a name or a list of names",
+        "rehydrate": "a mapping", "seed": "a whole number from 0", "contaminated_because": "a word",
     },
     "train": {
         "act": "a word", "from": "a word", "mix": "a word", "model": "a word", "on": "a name, a list of names, or names with weights above 0",
@@ -266,6 +266,8 @@ def _mix(name: str, body: Given, lines: Lines, folder: Path) -> Part:
         "phases": [_phase(phase, i, len(phases), lines, at) for i, phase in enumerate(phases)],
     }
     given.pop("weights", None)
+    if given.pop("rehydrate", None) is not None:
+        given["rehydrate"] = load("mixer.rehydration:written")(body["rehydrate"], given["from"], lines.where(*at, "rehydrate"))
     if "held_out" in body:
         given["held_out"] = listed(body["held_out"])
     if "max_contamination" in body:

@@ -131,6 +131,11 @@ def _added(jobs: Sequence[Bound]) -> dict[str, pa.DataType]:
     return found
 
 
+def written(jobs: Sequence[Bound], column: str) -> list[str]:
+    """Return the columns of `dup` that these jobs write; jobs are imported only where `column` is none that all of them write."""
+    return [*DUP, *(_added(jobs) if column not in DUP else ())]
+
+
 def _search(corpus: Corpus, jobs: Sequence[Bound], paths: Sequence[str], types: Mapping[str, pa.DataType]) -> None:
     sketches.tables(corpus, sketches.of_jobs([(job.path, job.knobs) for job in jobs]))
     edges, extra = no_edges(), []

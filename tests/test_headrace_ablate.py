@@ -186,6 +186,10 @@ def test_a_budget_that_may_not_suffice_is_told_and_one_that_does_is_not(lake: Pa
             {"mixture": [{"mixture": "m", "lock": "l", "snapshots": "raw@v1", "kind": "lm", "tokens": 1}],
              "mixture_source": [{"mixture": "m", "lock": "l", "source": "web", "available": size}]}, "run-x",
         )  # fmt: skip
+        opened.record(                                       # one that reads documents again has counted more than there is
+            {"mixture": [{"mixture": "n", "lock": "k", "snapshots": "corpus@v1", "kind": "lm", "tokens": 1, "rehydrate": "{}"}],
+             "mixture_source": [{"mixture": "n", "lock": "k", "source": "web", "available": size}]}, "run-y",
+        )  # fmt: skip
     assert [line.partition("@")[0] for line in told(size * 2)] == ["corpus"]
 
 
