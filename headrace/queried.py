@@ -45,7 +45,7 @@ def _rows(path: str, column: str | None) -> list[Asked]:
     from catalog.stage import Refused
     from ingest.tables import read
 
-    found = []
+    found: list[Asked] = []
     for row in read(path, columns={"text": column} if column else None):
         if len(found) == MOST_ROWS:
             raise InputError(f"dedup query: {path}: has more than {MOST_ROWS:,} rows; land them, and give their part dedup: {{against: DATASET}}")

@@ -25,6 +25,8 @@ from headrace.having import query
 from headrace.why import show_why
 from tests.test_curate_minhash import grams
 
+pytestmark = pytest.mark.slow                                # a run, and a process a question of people
+
 RECIPE = """
 name: x
 seed: 1
