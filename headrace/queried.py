@@ -10,6 +10,8 @@ from catalog.errors import InputError
 PAGES = (".html", ".htm", ".xhtml")
 PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"%PDF": "PDF", b"\x28\xb5\x2f\xfd": "zstd"}
 MOST_BYTES = 64 << 20
+MOST_ROWS = 100_000
+"""Documents of a table that are asked about at once: all are held in memory, with their word n-grams."""
 
 
 class Asked(NamedTuple):
@@ -43,8 +45,10 @@ def _rows(path: str, column: str | None) -> list[Asked]:
     from catalog.stage import Refused
     from ingest.tables import read
 
-    found = []
+    found: list[Asked] = []
     for row in read(path, columns={"text": column} if column else None):
+        if len(found) == MOST_ROWS:
+            raise InputError(f"dedup query: {path}: has more than {MOST_ROWS:,} rows; land them, and give their part dedup: {{against: DATASET}}")
         if isinstance(row, Refused):
             found.append(Asked(row.uri, "", f"{row.reason}: {row.error}" if row.error else row.reason))
         else:

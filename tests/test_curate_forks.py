@@ -107,7 +107,7 @@ def test_versions_of_a_package_and_rows_of_none(tmp_path: Path) -> None:
     rows = [
         *tree("pkg:npm/a@1.0", made_of(1, 2, 3)), *tree("pkg:npm/a@2.0", made_of(1, 2, 3)),
         *({**row, "facts": None} for row in tree("pkg:npm/%40x/b@1.0", made_of(1, 2, 3))),
-        *({"uri": f"https://x.example/page#{i}", "text": page} for i in range(3)), {"uri": "https://y.example/", "text": page},
+        *({"uri": f"https://{host}.example/page#{i}", "text": page} for host in "xy" for i in range(3)),
     ]  # fmt: skip
     found, dup = told(tmp_path / "a", rows)
     assert {name: row[0] for name, row in found.items()} == {

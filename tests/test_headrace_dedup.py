@@ -5,6 +5,7 @@ import io
 import json
 import random
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,8 @@ from curate.sketches import Made, made
 from headrace.having import query
 from headrace.why import show_why
 from tests.test_curate_minhash import grams
+
+pytestmark = pytest.mark.slow                                # a run, and a process a question of people
 
 RECIPE = """
 name: x
@@ -192,6 +195,24 @@ def test_a_page_copied_often_is_looked_up_by_the_nearest(home: Path, monkeypatch
     told = grounds(files, [table for table in tables if table is not None])
     found = look_up(pl.Series("text", [" ".join(prose(1)), None, " ".join(CHAINS["c"][3])]), files, told, 0.5)
     assert found["uri"].to_list() == ["https://a.example/1", "https://chain.example/c3"] and found["asked"].to_list() == [0, 2]
+
+
+def test_where_there_are_hashes_alone_exact_copies_are_found(home: Path) -> None:
+    with Lake.open(home / "lake") as lake:
+        files = lake.snapshot("archive").files
+    told = grounds(files, [table for path in (home / "lake/annotations/archive").rglob("*.exact-*.parquet") if (table := made(str(path))) is not None])
+    texts = [" ".join(PAST["https://past.example/2"]).upper(), " ".join(prose(2)), " ".join(prose("nowhere"))]
+    found = look_up(pl.Series("text", texts), files, told, 0.5)
+    assert found.select("asked", "uri", "jaccard", "exact").rows() == [(0, "https://past.example/2", 1.0, True)]
+    assert [ground.chance(0.9) for ground in told] == [0] and told[0].chance(1.0) == 1
+
+
+def test_a_table_of_too_many_rows_is_refused(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.queried.MOST_ROWS", 2)
+    for rows in (2, 3):
+        (tmp_path / "q.jsonl").write_text('{"text": "some words"}\n' * rows, encoding="utf-8")
+        with nullcontext() if rows == 2 else pytest.raises(HeadraceError, match="more than 2 rows; land them, and give their part dedup: {against: DATASET}"):
+            ask(home, tmp_path / "q.jsonl")
 
 
 def test_of_a_files_tables_the_one_that_finds_most_is_looked_through(home: Path) -> None:
