@@ -113,7 +113,7 @@ def test_words_that_keep_the_same_company_are_near_and_a_rare_name_is_itself() -
     company += [f"a {car} drives along the {road} with much fuel {i}" for i in range(40) for car in ("truck", "lorry") for road in ("street", "highway")]
     model = vectors.train([pl.Series(company)], dimensions=32)
     cat, kitten, truck, rare, again = vector_of(["cat", "kitten", "truck", "Ozymandias", "ozymandias!"], model)
-    assert cat @ kitten > cat @ truck + 0.2
+    assert cat @ kitten > cat @ truck + 0.2 and cat @ kitten < 0.9, "near, and not the same word"
     assert rare @ again > 0.999
 
 
@@ -281,6 +281,8 @@ def test_centres_part_what_lies_apart_and_bear_copies() -> None:
     found_at = nearby.centres(rows, 6, seed=5)
     owner = nearby.nearest(rows, found_at)[:, 0]
     assert all(len(set(owner[k::6].tolist())) == 1 for k in range(6)) and len(set(owner.tolist())) == 6
+    means = nearby.rounded(np.stack([rows[owner == k].sum(axis=0, dtype=float) for k in range(6)]))
+    assert np.diag(nearby.cosines(means, found_at)).min() > 0.999, "a centre lies in the middle of its rows"
     assert (nearby.centres(rows, 6, seed=5) == found_at).all()
     same = np.repeat(rows[:2], 30, axis=0)
     assert len(nearby.centres(same, 9, seed=1)) == 2 and nearby.centres(rows[:0], 3, seed=1).shape == (0, 6)
