@@ -81,10 +81,10 @@ def freeze(
 ) -> Frozen:
     """Freeze a mixture of snapshots (by the names that the recipe gives them) into a run folder.
 
-    held_out: the hold-out is `hold_out` of what all of these keep, not of what is mixed. words_of: what a tokenizer is trained
-    on, else the mixture. `seed` chooses both, `order`, else the seed, the order of samples. rehydrate: as a recipe has it
-    (`mixer.rehydration`). gate: how much of evaluation sets may stand in it. What was done before is found by its address:
-    tokenizers under lake/models, shards under lake/shards. The run folder gets tokenizer/, documents/, lock.json and last
+    held_out: the hold-out is `hold_out` of what all of these keep, not of what is mixed. words_of: what a tokenizer is trained on, else the
+    mixture. `seed` chooses both, `order`, else the seed, the order of samples. rehydrate: as a recipe has it. gate: how much of evaluation
+    sets may stand in it. What was done before is found by its address: tokenizers under lake/models, shards under lake/shards. The run folder gets
+    tokenizer/, documents/, lock.json and last
     lock.sha256. Raises RecipeError and InputError, each naming the fix.
     """
     where = f"mix.{name}: "
@@ -102,17 +102,14 @@ def freeze(
     held = apart(lake_root, held_out, snapshots, frame, opened, choice, meter) if held_out else _own(frame, shards, choice)
     trained = rehydration.counted(frame.filter(~pl.Series(held.tied)), snapshots, again)
     resolved, found = _sources(trained, sorted(frame[cells.key(by)].unique()), asked, where)
-    supplies = [supply for supply, _ in found]
     standing = gate.passed(snapshots, pl.concat([rows for _, rows in found]), where) if gate is not None else None
     lock = lock_of(
-        "lm", opened, [snapshot.name for snapshot in snapshots.values()],
+        "lm", opened, [one.name for one in snapshots.values()], root=locks.root_from(lake_root, run_folder),
         seed=seed if order is None else order, context=context, samples=sum(phase.samples for phase in resolved),
-        sources=sources(run_folder, found, resolved, shards), phases=lock_phases(resolved, [s.name for s in supplies]),
+        sources=sources(run_folder, found, resolved, shards), phases=lock_phases(resolved, [supply.name for supply, _ in found]),
         held_out=_held_out(run_folder, held.documents, held.shards, context), **_beside(frame, held, held_out, by, again), **standing_in(standing, gate),
-        root=locks.root_from(lake_root, run_folder),
     )  # fmt: skip
-    sha = locks.freeze(run_folder, lock, opened.folder)
-    planned = mixture.plan(supplies, resolved, context)
+    sha, planned = locks.freeze(run_folder, lock, opened.folder), mixture.plan([supply for supply, _ in found], resolved, context)
     recorded = tables(name, lock, sha, planned) | rows_of(lock, name, sha)
     return Frozen(lock, sha, tuple(planned), counts(frame, held.tied), _dropped(shards), _notes(held, lock, found), recorded)
 
