@@ -75,10 +75,8 @@ def freeze(
     order: int | None = None,
     max_epochs: float | Mapping[str, float] = 4,
     rehydrate: Mapping[Any, Any] | None = None,
-    threads: int | None = None,
-    meter: Meter | None = None,
-    gate: Gate | None = None,
-) -> Frozen:
+    threads: int | None = None, meter: Meter | None = None, gate: Gate | None = None,
+) -> Frozen:  # fmt: skip
     """Freeze a mixture of snapshots (by the names that the recipe gives them) into a run folder.
 
     held_out: the hold-out is `hold_out` of what all of these keep, not of what is mixed. words_of: what a tokenizer is trained on, else the
@@ -94,10 +92,7 @@ def freeze(
         gate.check(snapshots, where)
     _refuse_hopeless(plan(snapshots, name=name, rehydrate=rehydrate, **asked), tokenizer)   # names, weights and figures too, before the work
     opened = load(_tokenizer(lake_root, words_of or snapshots, tokenizer, seed, where), threads)
-    frame, shards = gather({one: build(snapshot, opened, meter) for one, snapshot in snapshots.items()})
-    if not frame.height:
-        raise InputError(f"{where}no text is left of {', '.join(snapshots)}; look at what the policy cuts")
-    frame = cells.gathered(with_ancestors(frame, lake_root, snapshots), snapshots, by)
+    frame, shards = _gathered({one: build(snapshot, opened, meter) for one, snapshot in snapshots.items()}, lake_root, snapshots, by, where)
     choice = Choice(hold_out, seed, cells.domains(frame, by, _weighed(phases)), where)
     held = apart(lake_root, held_out, snapshots, frame, opened, choice, meter) if held_out else _own(frame, shards, choice)
     trained = rehydration.counted(frame.filter(~pl.Series(held.tied)), snapshots, again)
@@ -112,6 +107,14 @@ def freeze(
     sha, planned = locks.freeze(run_folder, lock, opened.folder), mixture.plan([supply for supply, _ in found], resolved, context)
     recorded = tables(name, lock, sha, planned) | rows_of(lock, name, sha)
     return Frozen(lock, sha, tuple(planned), counts(frame, held.tied), _dropped(shards), _notes(held, lock, found), recorded)
+
+
+def _gathered(built: Mapping[str, list[Shard]], lake_root: str, snapshots: Mapping[str, Snapshot], by: By, where: str) -> tuple[pl.DataFrame, list[Shard]]:
+    """Return the documents of the shards, with what they were written from and the cell of each. Raises InputError where there is none."""
+    frame, shards = gather(built)
+    if not frame.height:
+        raise InputError(f"{where}no text is left of {', '.join(snapshots)}; look at what the policy cuts")
+    return cells.gathered(with_ancestors(frame, lake_root, snapshots), snapshots, by), shards
 
 
 def plan(
