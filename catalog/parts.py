@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import InputError, RecipeError, near
-from catalog.mixed import mixture
+from catalog.mixes import mixed
 from catalog.reads import base, reads
 from catalog.stage import HOUSE, Bound, bind, find, load
 from catalog.staged import Given, Stage, knobs_of, predicate, stage
@@ -19,8 +19,6 @@ SECTIONS = ("ingest", "curate", "quality", "synth", "mix", "train", "eval")
 INGEST = ("domain", "dump", "license", "publish_as", "append")
 CURATE = ("from", "stages", "dedup", "policy", "publish_as")
 SYNTH = ("from", "where", "write", "model", "limit", "publish_as", "at_least")
-MIX = ("from", "by", "tokenizer", "context", "budget", "hold_out", "held_out", "max_epochs", "rehydrate", "phases", "weights", "seed",
-       "max_contamination", "contaminated_because")  # fmt: skip
 TRAIN = ("act", "from", "on", "mix", "model", "seed")
 EVAL = ("model", "tasks")
 SHAPES = ("document", "chat", "pair", "item")
@@ -241,9 +239,7 @@ def _synth(name: str, body: Given, lines: Lines, folder: Path) -> Part:
 
 
 def _mix(name: str, body: Given, lines: Lines, folder: Path) -> Part:
-    where = lines.where("mix", name)
-    known(body, MIX, lines, "mix", name)
-    return Part("mix", name, mixture(name, body, lines), line_of(where))
+    return Part("mix", name, mixed(name, body, lines), line_of(lines.where("mix", name)))
 
 
 def _train(name: str, body: Given, lines: Lines, folder: Path) -> Part:

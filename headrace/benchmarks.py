@@ -10,7 +10,7 @@ from catalog.errors import RecipeError, near
 from catalog.files import Snapshot, read
 from catalog.ids import digest
 from catalog.lake import Lake
-from catalog.mixed import BENCHMARKS
+from catalog.mixes import BENCHMARKS
 from catalog.parts import Part
 from catalog.recipe import Recipe, made_by
 from catalog.snapshots import verdict_of

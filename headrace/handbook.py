@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from catalog.parts import CURATE, EVAL, FIT_GIVEN, INGEST, MIX, SHAPES, SYNTH, TRAIN
+from catalog.mixes import MIX
+from catalog.parts import CURATE, EVAL, FIT_GIVEN, INGEST, SHAPES, SYNTH, TRAIN
 from catalog.stage import HOUSE, Target, find
 
 PAGE, SCHEMA = HOUSE / "docs" / "stages.md", HOUSE / "docs" / "recipe.schema.json"

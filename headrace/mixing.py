@@ -11,7 +11,7 @@ from headrace.benchmarks import bounds
 from headrace.child import Work
 from headrace.done import finish, source
 from headrace.keys import same_lists
-from mixer.contamination import Gate
+from mixer.contamination import Gate, check
 from mixer.mix import freeze
 
 
@@ -34,11 +34,14 @@ def run(part: Part, work: Work) -> str:
     same_lists(part, work.recipe, work.lake, work.keys)
     folder = Path("runs") / f"{part.id}-{work.key(part)}"
     given = {key: part.given[key] for key in ("by", "tokenizer", "context", "budget", "hold_out", "max_epochs", "phases")}
+    gate = _gate(part, work)
+    if gate is not None:                                     # freezing asks too, when all is tokenised
+        check(gate, snapshots, f"{part.id}: ")
     with Meter(part.id, None, "documents") as meter:
         frozen = freeze(
             str(work.lake.root), snapshots, seed=work.recipe.seed, order=part.given.get("seed"), run_folder=str(work.lake.root / folder), name=part.name,
             held_out=named(part.given.get("held_out")) or None, words_of=named(under(part.given, "tokenizer.train.on")) or None,
-            rehydrate=part.given.get("rehydrate"), meter=meter, gate=_gate(part, work), **given,
+            rehydrate=part.given.get("rehydrate"), meter=meter, gate=gate, **given,
         )  # fmt: skip
     finish(work.lake, work.recipe, part, work.key(part), work.job, str(folder), frozen.tables)
     for note in frozen.notes:

@@ -1,6 +1,6 @@
 """The gate of a mixture: how much of which evaluation sets stands in what would be trained on, and whether the recipe lets it pass."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,28 +28,33 @@ class Gate:
     keys: Mapping[str, str]
     because: str | None = None
 
-    def check(self, snapshots: Mapping[str, Snapshot], where: str) -> None:
-        """Raise InputError for a dataset that was not scored against each of these evaluation sets as they are now."""
-        for name, snapshot in snapshots.items():
-            told = [examined(file) for file in snapshot.files]
-            for what, bad in (("was not scored against", _missing), ("was scored against another version of", _older)):
-                lacking = [one for one, key in self.keys.items() if any(bad(sets, one, key) for sets in told)]
-                if lacking:
-                    how = f"score it with {STAGE} in the stages of its part" if what.startswith("was not") else "run its part again"
-                    raise InputError(f"{where}max_contamination: {name} {what} {_listed(lacking)}; {how}, or bound only those that it was scored against")
 
-    def passed(self, snapshots: Mapping[str, Snapshot], documents: pl.DataFrame, where: str) -> list[Given]:
-        """Return one row an evaluation set, worst first: benchmark, version, items, standing, share, documents, bound.
+def check(gate: Gate, snapshots: Mapping[str, Snapshot], where: str) -> None:
+    """Raise InputError for a dataset that was not scored against each of a gate's evaluation sets as they are now."""
+    for name, snapshot in snapshots.items():
+        told = [examined(file) for file in snapshot.files]
+        for what, bad in (("was not scored against", _missing), ("was scored against another version of", _older)):
+            lacking = [one for one, key in gate.keys.items() if any(bad(sets, one, key) for sets in told)]
+            if lacking:
+                how = f"score it with {STAGE} in the stages of its part" if bad is _missing else "run its part again"
+                raise InputError(f"{where}max_contamination: {name} {what} {_listed(lacking)}; {how}, or bound only those that it was scored against")
 
-        documents: what is trained on (doc_id, dataset). Raises InputError where one is over its bound and no reason was given.
-        """
-        found = standing(snapshots, documents)
-        rows = [_counted(name, self.bounds[name], _told(snapshots, name), found.filter(pl.col("benchmark") == name)) for name in self.keys]
-        rows.sort(key=lambda row: (row["bound"] - row["share"], row["benchmark"]))
-        over = [row for row in rows if row["share"] > row["bound"]]
-        if over and self.because is None:
-            raise InputError(f"{where}{_refusal(over, found)}")
-        return rows
+
+def passed(gate: Gate | None, snapshots: Mapping[str, Snapshot], sources: Sequence[pl.DataFrame], where: str) -> Given:
+    """Return what the lock says of contamination, nothing without a gate: a row an evaluation set, worst first, and why it passed where it is over a bound.
+
+    sources: what is trained on (doc_id, dataset). Raises InputError as `check` does, and where a set is over its bound and no reason was given.
+    """
+    if gate is None:
+        return {}
+    check(gate, snapshots, where)
+    found = standing(snapshots, pl.concat(sources))
+    rows = [_counted(name, gate.bounds[name], _told(snapshots, name), found.filter(pl.col("benchmark") == name)) for name in gate.keys]
+    rows.sort(key=lambda row: (row["bound"] - row["share"], row["benchmark"]))
+    over = [row for row in rows if row["share"] > row["bound"]]
+    if over and gate.because is None:
+        raise InputError(f"{where}{_refusal(over, found)}")
+    return {"contamination": {"sets": rows, **({"because": gate.because} if over else {})}}
 
 
 def standing(snapshots: Mapping[str, Snapshot], documents: pl.DataFrame) -> pl.DataFrame:
@@ -98,14 +103,6 @@ def _refusal(over: list[Given], found: pl.DataFrame) -> str:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def standing_in(rows: list[Given] | None, gate: Gate | None) -> Given:
-    """Return what the lock says of it, nothing where nothing was asked."""
-    if rows is None or gate is None:
-        return {}
-    over = any(row["share"] > row["bound"] for row in rows)
-    return {"contamination": {"sets": rows, **({"because": gate.because} if over else {})}}
 
 
 def rows_of(lock: Given, name: str, sha256: str) -> dict[str, list[Given]]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mixer.contamination import rows_of
 from mixer.lock import save_array
 from mixer.mixture import Phase, Planned, Supply
 from mixer.order import Blend
@@ -117,7 +118,7 @@ def tables(name: str, lock: Given, sha256: str, planned: Sequence[Planned]) -> d
         }
         for row in planned
     ]  # fmt: skip
-    return {"mixture": [mixture], "mixture_source": sources}
+    return {"mixture": [mixture], "mixture_source": sources, **rows_of(lock, name, sha256)}
 
 
 def counts(documents: pl.DataFrame, held: npt.NDArray[np.bool_]) -> list[Given]:

@@ -21,7 +21,7 @@ from mixer import lock as locks
 from mixer.ancestry import with_ancestors
 from mixer.apart import Apart, Choice, apart
 from mixer.cells import By
-from mixer.contamination import Gate, rows_of, standing_in
+from mixer.contamination import Gate, passed
 from mixer.frozen import NOTHING, Frozen, Given, counts, gather, listed, lock_of, lock_phases, sources, tables
 from mixer.holdout import hold_out as choose_held_out
 from mixer.mixture import Phase, Planned, Supply
@@ -88,8 +88,6 @@ def freeze(
     where = f"mix.{name}: "
     asked: dict[str, Any] = {"budget": budget, "phases": phases, "by": by, "context": context, "max_epochs": max_epochs}
     again, asked["hold_out"] = rehydration.asked(rehydrate, snapshots, where), 0.0 if held_out else hold_out   # of the mixture itself
-    if gate is not None:
-        gate.check(snapshots, where)
     _refuse_hopeless(plan(snapshots, name=name, rehydrate=rehydrate, **asked), tokenizer)   # names, weights and figures too, before the work
     opened = load(_tokenizer(lake_root, words_of or snapshots, tokenizer, seed, where), threads)
     frame, shards = _gathered({one: build(snapshot, opened, meter) for one, snapshot in snapshots.items()}, lake_root, snapshots, by, where)
@@ -97,16 +95,15 @@ def freeze(
     held = apart(lake_root, held_out, snapshots, frame, opened, choice, meter) if held_out else _own(frame, shards, choice)
     trained = rehydration.counted(frame.filter(~pl.Series(held.tied)), snapshots, again)
     resolved, found = _sources(trained, sorted(frame[cells.key(by)].unique()), asked, where)
-    standing = gate.passed(snapshots, pl.concat([rows for _, rows in found]), where) if gate is not None else None
     lock = lock_of(
         "lm", opened, [one.name for one in snapshots.values()], root=locks.root_from(lake_root, run_folder),
         seed=seed if order is None else order, context=context, samples=sum(phase.samples for phase in resolved),
         sources=sources(run_folder, found, resolved, shards), phases=lock_phases(resolved, [supply.name for supply, _ in found]),
-        held_out=_held_out(run_folder, held.documents, held.shards, context), **_beside(frame, held, held_out, by, again), **standing_in(standing, gate),
+        held_out=_held_out(run_folder, held.documents, held.shards, context), **_beside(frame, held, held_out, by, again),
+        **passed(gate, snapshots, [rows for _, rows in found], where),
     )  # fmt: skip
     sha, planned = locks.freeze(run_folder, lock, opened.folder), mixture.plan([supply for supply, _ in found], resolved, context)
-    recorded = tables(name, lock, sha, planned) | rows_of(lock, name, sha)
-    return Frozen(lock, sha, tuple(planned), counts(frame, held.tied), _dropped(shards), _notes(held, lock, found), recorded)
+    return Frozen(lock, sha, tuple(planned), counts(frame, held.tied), _dropped(shards), _notes(held, lock, found), tables(name, lock, sha, planned))
 
 
 def _gathered(built: Mapping[str, list[Shard]], lake_root: str, snapshots: Mapping[str, Snapshot], by: By, where: str) -> tuple[pl.DataFrame, list[Shard]]:

@@ -1,4 +1,4 @@
-"""What a recipe says of a mixture: shares, phases, budget, and what must not stand in it."""
+"""What a mix part of a recipe says: figures, phases, the tokenizer, the bound of its contamination."""
 
 from typing import Any
 
@@ -7,13 +7,16 @@ from catalog.stage import load
 from catalog.staged import Given
 from catalog.written import Lines, flat, known, listed, shaped, share, size, word
 
+MIX = ("from", "by", "tokenizer", "context", "budget", "hold_out", "held_out", "max_epochs", "rehydrate", "phases", "weights", "seed",
+       "max_contamination", "contaminated_because")  # fmt: skip
 BENCHMARKS = "bench.*"
 """The names of evaluation sets."""
 
 
-def mixture(name: str, body: Given, lines: Lines) -> Given:
-    """Return what stands under a part of `mix:`, checked, figures as numbers. Raises RecipeError."""
+def mixed(name: str, body: Given, lines: Lines) -> Given:
+    """Return what a recipe says under a mix part, its sizes and shares as numbers, defaults filled in. Raises RecipeError."""
     where = lines.where("mix", name)
+    known(body, MIX, lines, "mix", name)
     for key in ("from", "budget"):
         if key not in body:
             raise RecipeError(f"{where}mix.{name} needs {key!r}")
@@ -55,6 +58,7 @@ def _bounds(given: Any, where: str) -> dict[str, float]:
     if not named or not all(word(name) for name in named):
         raise RecipeError(f"{where}max_contamination: {given!r} is no share, and no mapping of evaluation sets to shares, such as {{bench.gsm8k: 0}}")
     return {name: share(value, f"{where}max_contamination: ") for name, value in flat(named).items()}
+
 
 
 def _by(given: Any) -> str | list[str]:
