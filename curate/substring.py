@@ -28,12 +28,14 @@ from curate.components import FILE, Edges, Told, no_edges
 from curate.corpus import Corpus, as_file, batches, to_dict
 from curate.numbered import Ints, Numbered, numbered, parts
 from curate.repeats import REPEAT, between, listed, told_of
-from curate.windows import PLACE_BITS, fingerprints, firsts, in_characters, joined, stretches, windows
+from curate.windows import PLACE_BITS, fingerprints, firsts, in_characters, joined, ordered, stretches, windows
 
 PART_ROWS = 8_000_000
 """Fingerprints or windows a part: 24 bytes each, and as much again while they are sorted."""
 
 GROUP = 1 << 16
+COARSE = 52
+"""Tables are in the order of their keys' 11 highest bits: enough for a range of keys to be found in few row groups."""
 LEAST = 2
 PRINTS = pa.schema([("key", pa.int64()), ("number", pa.int64())])
 WINDOWS = pa.schema([("key", pa.int64()), ("check", pa.int64()), ("place", pa.int64())])
@@ -112,13 +114,13 @@ def _runs(corpus: Corpus, documents: Numbered, repeated: list[str], tokens: int,
 
 
 def write_fingerprints(task: Task) -> dict[str, Any]:
-    """Write the fingerprints of one data file and the number of the document of each, sorted by key in each batch."""
+    """Write the fingerprints of one data file and the number of the document of each, by rising keys in each batch."""
     (numbers, scopes), row, rows = np.load(task["numbers"], allow_pickle=False), 0, 0
     with pq.ParquetWriter(task["path"], PRINTS, compression="lz4", use_dictionary=False) as out:
         for batch in batches(as_file(task["file"]), ["text"]):
             here = numbers[row : row + batch.height]
             keys, owners = fingerprints(words(batch), here >= 0, scopes[row : row + batch.height], task["tokens"])
-            order = np.argsort(keys)
+            order = ordered(keys, COARSE)
             out.write_table(pa.Table.from_arrays([keys[order], here[owners[order]]], schema=PRINTS), row_group_size=GROUP)
             row, rows = row + batch.height, rows + keys.size
     return {"task": task["task"], "name": task["name"], "path": task["path"], "rows": rows}
@@ -127,7 +129,7 @@ def write_fingerprints(task: Task) -> dict[str, Any]:
 def repeats(task: Task) -> dict[str, Any]:
     """Write which fingerprints of one range of keys come more than once, by data file."""
     rows = between(task["tables"], task["range"]).collect()
-    order = np.argsort(keys := rows["key"].to_numpy())
+    order = ordered(keys := rows["key"].to_numpy(), 0)
     like_last = np.zeros(order.size + 1, np.bool_)
     like_last[1:-1] = keys[order[1:]] == keys[order[:-1]]
     rows = rows[order[like_last[:-1] | like_last[1:]]]
@@ -140,7 +142,7 @@ def repeats(task: Task) -> dict[str, Any]:
 
 
 def write_windows(task: Task) -> dict[str, Any]:
-    """Write hashes and places of one data file's windows whose fingerprint comes more than once, sorted by key in each batch."""
+    """Write hashes and places of one data file's windows whose fingerprint comes more than once, by rising keys in each batch."""
     mine = pl.concat([pl.scan_parquet(path, glob=False).filter(pl.col("file") == task["number"]) for path in task["repeated"]]).collect()
     keys, have = mine["key"].unique().sort().to_numpy(), mine["number"].unique().sort().to_numpy()
     (numbers, scopes), row, rows = np.load(task["numbers"], allow_pickle=False), 0, 0
@@ -151,7 +153,7 @@ def write_windows(task: Task) -> dict[str, Any]:
             if not some.size:
                 continue
             key, check, owner, word = windows(words(batch), scopes[some], task["tokens"], keys)
-            order = np.argsort(key)
+            order = ordered(key, COARSE)
             place = (numbers[some][owner] << PLACE_BITS) + word
             out.write_table(pa.Table.from_arrays([key[order], check[order], place[order]], schema=WINDOWS), row_group_size=GROUP)
             rows += key.size
@@ -164,7 +166,7 @@ def write_runs(task: Task) -> dict[str, Any]:
     places = rows["place"].to_numpy()
     first = firsts(rows["key"].to_numpy(), rows["check"].to_numpy(), places, task["inside"])
     some = np.flatnonzero(first >= 0)
-    some = some[np.argsort(places[some])]
+    some = some[ordered(places[some], 0)]
     place, first, count = joined(places[some], first[some], np.ones(some.size, np.int64))
     pl.DataFrame({"place": place, "first": first, "count": count}).write_parquet(task["path"], compression="zstd", compression_level=1)
     return {"task": task["task"], "name": task["name"], "path": task["path"]}

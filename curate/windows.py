@@ -178,9 +178,33 @@ def _windows(documents: Ints, hashes: Hashes, scopes: Ints, tokens: int, width: 
     return keys[:made].copy(), checks[:made].copy(), owners[:made].copy(), places[:made].copy()
 
 
+@numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
+def ordered(keys: Ints, low: int) -> Ints:
+    """Return the order of keys of 63 bits by their bits from `low` on: a radix sort, several times as fast as comparing."""
+    order, moved = np.arange(keys.size), np.empty(keys.size, np.int64)
+    now, then = keys.copy(), np.empty(keys.size, np.int64)
+    counts = np.empty(2049, np.int64)
+    for shift in range(low, 63, 11):
+        counts[:] = 0
+        for i in range(now.size):
+            counts[(now[i] >> shift & 2047) + 1] += 1
+        for digit in range(2048):
+            counts[digit + 1] += counts[digit]
+        for i in range(now.size):
+            digit = now[i] >> shift & 2047
+            then[counts[digit]], moved[counts[digit]] = now[i], order[i]
+            counts[digit] += 1
+        order, moved, now, then = moved, order, then, now
+    return order
+
+
+ALIKE = 30
+"""Keys that agree above this many bits are looked at together: all but a few of them agree in full."""
+
+
 def firsts(keys: Ints, checks: Ints, places: Ints, inside: bool = True) -> Ints:
     """Return, for each window, the smallest place where it stands, -1 where it stands at one place alone, or (unless `inside`) in one document."""
-    found: Ints = _firsts(np.argsort(keys), keys, checks, places, inside)
+    found: Ints = _firsts(ordered(keys, ALIKE), keys, checks, places, inside)
     return found
 
 
@@ -189,17 +213,18 @@ def _firsts(order: Ints, keys: Ints, checks: Ints, places: Ints, inside: bool) -
     out = np.full(keys.size, -1, np.int64)
     start = 0
     while start < order.size:
-        end, alike = start + 1, True
-        while end < order.size and keys[order[end]] == keys[order[start]]:
-            alike = alike and checks[order[end]] == checks[order[start]]
+        end, alike, first = start + 1, True, order[start]
+        while end < order.size and keys[order[end]] >> ALIKE == keys[first] >> ALIKE:
+            alike = alike and keys[order[end]] == keys[first] and checks[order[end]] == checks[first]
             end += 1
         group = order[start:end]
-        if not alike:  # one key in 2^63, of two windows: they are told apart
+        if not alike:  # other windows among them: by key, and one key of several windows (1 in 2^63) by check
             group = group[np.argsort(checks[group])]
+            group = group[np.argsort(keys[group], kind="mergesort")]
         i = 0
         while i < group.size:
             j, least, most = i + 1, places[group[i]], places[group[i]]
-            while j < group.size and checks[group[j]] == checks[group[i]]:
+            while j < group.size and keys[group[j]] == keys[group[i]] and checks[group[j]] == checks[group[i]]:
                 least, most = min(least, places[group[j]]), max(most, places[group[j]])
                 j += 1
             if least != most if inside else least >> PLACE_BITS != most >> PLACE_BITS:
