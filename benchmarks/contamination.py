@@ -14,6 +14,7 @@ import gzip
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -87,7 +88,7 @@ def planted(sets: dict[str, list[tuple[str, str]]], clean: list[str]) -> list[tu
     for share in (0.0, 0.05, 0.10, 0.15):
         for name, items in sets.items():
             for question, _ in dice.sample(items, min(120, len(items))):
-                long = "8 words and more" if len(question.split()) >= 8 else "shorter"
+                long = "8 words and more" if len(re.findall(r"\w+", question)) >= 8 else "shorter"
                 window, out = dice.choice(clean), []
                 for word in question.split(" "):
                     kind = dice.choice(("change", "leave out", "add")) if dice.random() < share else ""

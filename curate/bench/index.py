@@ -132,13 +132,13 @@ def plain_words(split: Words) -> tuple[Hashes, Offsets]:
 
 
 def unframed(words: Hashes, offsets: Offsets, owners: Places) -> tuple[Hashes, Offsets]:
-    """Return the items without the words that nearly all of their benchmark begin with, and end with."""
+    """Return the items without the words that nearly all of their benchmark begin with, and end with; WHOLE words are left of each."""
     starts, ends = offsets[:-1].copy(), offsets[1:].copy()
     for owner in np.unique(owners):
         mine = np.flatnonzero(owners == owner)
         for edge, step in ((starts, 1), (ends, -1)):
             same = mine
-            while mine.size >= FRAMED and (same := same[ends[same] - starts[same] > FEWEST]).size:
+            while mine.size >= FRAMED and (same := same[ends[same] - starts[same] > WHOLE]).size:
                 said = words[edge[same] if step > 0 else edge[same] - 1]
                 found, counts = np.unique(said, return_counts=True)
                 if counts.max() < FRAME * mine.size:
