@@ -1,9 +1,10 @@
 """What stages, policies and mixtures read of what stages write: refused when the recipe is loaded where nothing computes it, or no such model is of use.
 
-Otherwise it would be known when all that comes before is done. What the lake alone knows is looked at when a part runs.
+Otherwise it would be known when all that comes before is done. What the lake alone knows is looked at once that is open (`headrace.held`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from catalog.errors import RecipeError, near
 from catalog.models import unfit
@@ -16,17 +17,35 @@ from catalog.written import Lines, listed
 COLUMNS = frozenset(TAKEN) - {COPIES}
 """What a row has by itself, whatever was computed of it."""
 
+SCOPES = ("dump", "domain", "host", "license", "lang", "title", "author", "uri", "modality", "origin_hash")
+"""Columns of a row that hold one word."""
 
-def check(parts: Sequence[Part], policies: Mapping[str, str], lines: Lines) -> None:
-    """Raise RecipeError or PolicyError for the first part that reads what is not computed, or names a model of another kind."""
-    by_id = {part.id: part for part in parts}
-    for part in parts:
+Held = Mapping[str, Collection[str]]
+"""What the documents of a lake's datasets have: families and columns, by the name that a recipe calls the dataset by."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a recipe's inputs: its parts by their ids, and what the lake holds of the names that no part makes."""
+
+    parts: Mapping[str, Part]
+    held: Held
+
+
+def check(parts: Sequence[Part], policies: Mapping[str, str], lines: Lines, held: Held | None = None, only: Collection[str] | None = None) -> None:
+    """Raise RecipeError or PolicyError for the first part that reads what is not computed, or names a model of another kind.
+
+    Of datasets that are not `held` nothing is said. `only` names the parts that are looked at, by their ids.
+    """
+    known = Known({part.id: part for part in parts}, held or {})
+    for part in (part for part in parts if only is None or part.id in only):
         if part.section == "curate":
-            _models(part, by_id)
-            _stages(part, by_id)
-            _policies(part, by_id, policies, lines)
+            _models(part, known.parts)
+            _stages(part, known)
+            _compared(part, known, lines)
+            _policies(part, known, policies, lines)
         if part.section == "mix":
-            _cells(part, by_id, lines)
+            _cells(part, known, lines)
 
 
 def lacking(stage: str, family: str, there: Iterable[str]) -> str:
@@ -44,9 +63,9 @@ def _models(part: Part, parts: Mapping[str, Part]) -> None:
                     raise RecipeError(f"{stage.at}{stage.name}: {knob}: {name} {why}")
 
 
-def _stages(part: Part, parts: Mapping[str, Part]) -> None:
+def _stages(part: Part, known: Known) -> None:
     """Refuse a stage that reads what no stage before it writes."""
-    there = _above(part, parts)
+    there = _above(part, known)
     if there is None:
         return
     for stage in part.stages:
@@ -57,10 +76,21 @@ def _stages(part: Part, parts: Mapping[str, Part]) -> None:
         there = {*there, stage.family}
 
 
-def _policies(part: Part, parts: Mapping[str, Part], policies: Mapping[str, str], lines: Lines) -> None:
+def _compared(part: Part, known: Known, lines: Lines) -> None:
+    """Refuse copies within what the documents do not have."""
+    within, there = (part.given.get("dedup") or {}).get("within"), _above(part, known)
+    if within is None or there is None:
+        return
+    family = within.partition(".")[0]
+    there |= {stage.family for stage in part.stages}
+    if family not in there and (family not in COLUMNS or ("." not in within and within not in SCOPES)):
+        raise RecipeError(f"{lines.where('curate', part.name, 'dedup', 'within')}within: {within!r} is no column or signal{mend(family, [*SCOPES, *there])}")
+
+
+def _policies(part: Part, known: Known, policies: Mapping[str, str], lines: Lines) -> None:
     """Refuse a policy that is wrong, and one that reads what the part does not have."""
     for name in policy_names(part):
-        policy, there = load("curate.policy:load")(policies[name]), _families(part, parts)
+        policy, there = load("curate.policy:load")(policies[name]), _families(part, known)
         read = (*policy.reads, *(f"{spans.partition('.')[0]}.spans" for spans in (*dict(policy.mask), *policy.cut)))
         families = list(dict.fromkeys(path.partition(".")[0] for path in read if "." in path))
         missing = [one for one in families if there is not None and one not in there and one not in COLUMNS and not one.startswith("verdict")]
@@ -70,29 +100,36 @@ def _policies(part: Part, parts: Mapping[str, Part], policies: Mapping[str, str]
             raise RecipeError(f"{where}policy {policy.name} reads {named}, which nothing in {part.id} computes{how}")
 
 
-def _cells(part: Part, parts: Mapping[str, Part], lines: Lines) -> None:
+def _cells(part: Part, known: Known, lines: Lines) -> None:
     """Refuse a mixture by a column that no stage of this recipe computes for what is mixed."""
     for term in listed(part.given["by"]):
         where, family = f"{lines.where('mix', part.name, 'by')}by: ", term.partition(".")[0]
         if "." not in term and term not in ("domain", "dataset"):
             raise RecipeError(f"{where}{term!r} is neither domain nor dataset nor a column such as ensemble.tier{near(term, ('domain', 'dataset'))}")
-        for made in (parts[need] for need in part.needs if "." in term):
+        for made in (known.parts[need] for need in part.needs if "." in term):
             mixed = {made.id, made.name, made.dataset} & set(part.given["from"])
-            there = _families(made, parts) if mixed else None
+            there = _families(made, known) if mixed else None
             if there is not None and family not in there:
                 raise RecipeError(f"{where}{term}: no stage of {made.id} computes {family!r}{mend(family, there)}")
 
 
-def _families(part: Part, parts: Mapping[str, Part]) -> set[str] | None:
+def _families(part: Part, known: Known) -> set[str] | None:
     """The annotation families that a part's documents have; None where the lake alone knows."""
-    above = _above(part, parts)
+    above = _above(part, known)
     if above is None or part.section not in ("curate", "ingest"):
         return None
     own = {stage.family for stage in part.stages} | ({COPIES} if part.bound and part.section == "curate" else set()) | {"verdict"}
     return above | own if part.section == "curate" else set()
 
 
-def _above(part: Part, parts: Mapping[str, Part]) -> set[str] | None:
+def _above(part: Part, known: Known) -> set[str] | None:
     """The families that the documents have which a part reads."""
-    above = [_families(parts[need], parts) for need in part.needs if parts[need].section in ("curate", "ingest", "synth")]
-    return None if part.lake_needs or None in above else set[str]().union(*(one for one in above if one is not None))
+    read = set(listed(part.given.get("from")))
+    above = [_families(known.parts[need], known) for need in part.needs if _names(known.parts[need]) & read]
+    above += [set(known.held[name]) if name in known.held else None for name in part.lake_needs if name in read]
+    return None if None in above else set[str]().union(*(one for one in above if one is not None))
+
+
+def _names(part: Part) -> set[str]:
+    """What a part that publishes documents may be called."""
+    return {part.name, part.id, part.dataset} if part.section in ("curate", "ingest", "synth") else set()

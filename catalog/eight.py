@@ -1,4 +1,7 @@
-"""Bytes eight at a time: what kernels ask of a stretch of UTF-8 without a branch for each byte."""
+"""Bytes eight at a time, held in one number: what kernels ask of a stretch of UTF-8 without a branch for each byte.
+
+An answer about each of the eight is the highest bit of its byte.
+"""
 
 from typing import Any
 
@@ -14,8 +17,8 @@ from catalog.schema import mix64
 Bytes = npt.NDArray[np.uint8]
 
 GOLDEN = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio: spreads hashes over a table
-ONES = 0x0101010101010101
-HIGH = 0x8080808080808080
+ONES = np.uint64(0x0101010101010101)
+HIGH = np.uint64(0x8080808080808080)
 
 
 @intrinsic
@@ -66,8 +69,8 @@ def ones(typingctx: Any, value: Any) -> Any:
 @numba.njit(cache=True, nogil=True)
 def same(word: np.uint64, byte: int) -> Any:
     """Return the high bit of each of eight bytes that is `byte`; above the lowest of them a byte's bit may be set wrongly."""
-    other = word ^ np.uint64(byte) * np.uint64(ONES)
-    return (other - np.uint64(ONES)) & ~other & np.uint64(HIGH)
+    other = word ^ np.uint64(byte) * ONES
+    return (other - ONES) & ~other & HIGH
 
 
 @numba.njit(cache=True, nogil=True)
@@ -91,7 +94,7 @@ def next_odd(data: Bytes, at: int, stop: int) -> int:
     i: Any = at
     while i + 8 <= stop:
         word = eight(data, i)
-        found = ((word - np.uint64(0x20 * ONES)) | word) & np.uint64(HIGH)
+        found = ((word - np.uint64(0x20) * ONES) | word) & HIGH
         if found:
             first: int = i + (low_zeros(found) >> 3)
             return first
@@ -106,7 +109,7 @@ def characters_in(data: Bytes, start: int, end: int) -> int:
     i: Any = start
     while i + 8 <= end:
         word = eight(data, i)
-        behind += ones(word & ~(word << np.uint64(1)) & np.uint64(HIGH))
+        behind += ones(word & ~(word << np.uint64(1)) & HIGH)
         i += 8
     while i < end:
         behind += data[i] & 0xC0 == 0x80
@@ -134,3 +137,75 @@ def _few(data: Bytes, start: int, end: int) -> np.uint64:
     for i in range(start, end):
         out = out >> np.uint64(8) | np.uint64(data[i]) << np.uint64(56)
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def is_plain(part: Any) -> Any:
+    """Say whether all eight bytes are ASCII, a space or more, and no delete."""
+    return not (part | (part - ONES * np.uint64(0x20)) | (part + ONES)) & HIGH
+
+
+@numba.njit(cache=True, nogil=True)
+def letters_of(part: Any) -> Any:
+    """Return which of eight bytes, all of them ASCII, are letters."""
+    small = part | ONES * np.uint64(0x20)
+    return (small + ONES * np.uint64(0x80 - 0x61)) & ~(small + ONES * np.uint64(0x80 - 0x7B)) & HIGH
+
+
+@numba.njit(cache=True, nogil=True)
+def many(found: Any) -> Any:
+    """Return how many of eight bytes have their highest bit set; the others' bits do not matter."""
+    return np.int64(((found & HIGH) >> np.uint64(7)) * ONES >> np.uint64(56))
+
+
+@numba.njit(cache=True, nogil=True)
+def has_zero(part: Any) -> Any:
+    """Say whether one of eight bytes is 0."""
+    return (part - ONES) & ~part & HIGH != 0
+
+
+@numba.njit(cache=True, nogil=True)
+def unlike(part: Any, capital: int) -> Any:
+    """Return eight bytes of which those are 0 that are a letter, given as the capital, in any case."""
+    return (part ^ (ONES * np.uint64(capital))) & (ONES * np.uint64(0xDF))
+
+
+@numba.njit(cache=True, nogil=True)
+def zeros_of(part: Any) -> Any:
+    """Return which of eight bytes, all of them ASCII, are 0."""
+    return ~(part + (HIGH - ONES)) & HIGH
+
+
+@numba.njit(cache=True, nogil=True)
+def bits_of(found: Any) -> Any:
+    """Return the highest bits of eight bytes, of which the others are 0, in one byte: the lowest is the first byte's."""
+    return (found >> np.uint64(7)) * np.uint64(0x0102040810204080) >> np.uint64(56)
+
+
+@numba.njit(cache=True, nogil=True)
+def digits_of(part: Any) -> Any:
+    """Return which of eight bytes, all of them ASCII, are digits."""
+    return (part + ONES * np.uint64(0x80 - 0x30)) & ~(part + ONES * np.uint64(0x80 - 0x3A)) & HIGH
+
+
+@numba.njit(cache=True, nogil=True)
+def plain_end(data: Bytes, at: Any, stop: int) -> Any:
+    """Return a place in data[at:stop] before which all is plain, so that no line ends there; behind it, something else comes within eight bytes."""
+    while at + 8 <= stop and is_plain(eight(data, at)):
+        at += 8
+    return at
+
+
+@numba.njit(cache=True, nogil=True)
+def letters_end(data: Bytes, at: Any, stop: int) -> Any:
+    """Return a place in data[at:stop] before which all are ASCII letters: where these end, but for the last seven bytes, which are not looked at.
+
+    Most words have so few letters that this finds the end without a loop, of which nobody could foretell how often it runs.
+    """
+    while at + 8 <= stop:
+        part = eight(data, at)
+        others = (~letters_of(part & ~HIGH) | part) & HIGH
+        if others:
+            return at + many((others & (~others + np.uint64(1))) - np.uint64(1))
+        at += 8
+    return at

@@ -39,6 +39,20 @@ DECLARED = {
 FIXED = {"run", "metric"}
 """Tables that the migrations make: they have no column `recorded`."""
 
+FILLERS = {
+    "a part that publishes no dataset is done (quality, mix, train, eval), and a part adopted or forced": ("task",),
+    "a mix: part is done": ("mixture", "mixture_source"),
+    "a train: part is done": ("train_run", "train_metric", "checkpoint"),
+    "a train: or quality: part or headrace train-quality is done": ("model", "consumption"),
+    "an eval: or quality: part is done": ("eval_result",),
+    "headrace ablate A B is done": ("ablation", "ablation_result"),
+    "a program records rows in it with Lake.record": ("histogram", "tag", "model_alias", "takedown"),
+}
+FILLED = {name: f"nothing is recorded in the table {name} of this lake yet; it is there once {what}" for what, names in FILLERS.items() for name in names} | {
+    "label": "nobody has labelled a document of this lake yet, so there is no table label: headrace label DATASET"
+}
+"""What is said of a table of OPEN that a question names before its first row: until then it does not exist."""
+
 Typed = dict[str, dict[str, Any]]
 
 

@@ -160,8 +160,13 @@ def _link(part: Part, parts: Sequence[Part], lines: Lines) -> Part:
             needs += [p.id for p in (exact or found)]
             if not exact and not found:
                 lake.append(str(name))
-    for name in [str(stage.bound.knobs[knob]) for stage in part.stages for knob in stage.models]:
-        made = [p.id for p in parts if p.section == "quality" and name in (p.name, p.id)]
+    fitted = [p for p in parts if p.section == "quality"]
+    for stage, knob in [(one, knob) for one in part.stages for knob in one.models]:
+        name = str(stage.bound.knobs[knob])
+        made = [p.id for p in fitted if name in (p.name, p.id)]
+        if not made and name.startswith("quality."):
+            how = f"; a model of the lake goes by its name alone{near(name, [p.id for p in fitted])}"
+            raise RecipeError(f"{stage.at}{stage.name}: {knob}: the recipe has no part {name!r}{how}")
         needs, models = needs + made, models if made else [*models, name]
     return replace(part, needs=tuple(dict.fromkeys(needs)), lake_needs=tuple(lake), lake_models=tuple(dict.fromkeys(models)))
 

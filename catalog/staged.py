@@ -18,6 +18,8 @@ TAKEN = (
     "modality", "gen", "messages", "prompt", "chosen", "rejected", "scores", "score", "answer", "kept", "reason", "dup",
 )  # fmt: skip
 """Names that rows and jobs have already."""
+ENDINGS = (".arpa", ".gz")
+"""What ends the names of model files."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,22 @@ def stage(item: Any, i: int, part: str, lines: Lines, folder: Path) -> Stage:
 
 
 def _placed(knobs: Given, kinds: Mapping[str, str], folder: Path) -> Given:
-    """Return knobs with the paths of files and models made absolute, from the recipe's folder; `PACKAGE:PATH` and a model's name stay as they are."""
+    """Return knobs with the paths of files and models made absolute, from the recipe's folder; `PACKAGE:PATH` and a model's name stay as they are.
+
+    `quality.NAME` is the name of a part of the recipe, unless such a file is there or its ending says that it is one.
+    """
 
     def file(name: Any) -> Any:
         inside = not isinstance(name, str) or (":" in name and not (folder / name).exists())
         return name if inside else os.path.normpath(folder / name)
 
+    def part(name: str) -> bool:
+        return bool(re.fullmatch(r"quality\.[a-z][a-z0-9_]*", name)) and not name.endswith(ENDINGS) and not (folder / name).exists()
+
     def placed(kind: str, value: Any) -> Any:
         if kind == "Files" and isinstance(value, dict):
             return {key: file(path) for key, path in value.items()}
-        if kind == "File" or (kind == "ModelName" and word(value) and re.search(r"[/.]", value)):
+        if kind == "File" or (kind == "ModelName" and word(value) and re.search(r"[/.]", value) and not part(value)):
             return file(value)
         return value
 

@@ -1,5 +1,6 @@
 """The versions of a catalogue that a process reads: the one that CURRENT names, and older ones while somebody still reads them."""
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from catalog import commits, migrations
 from catalog.errors import LakeError
+from catalog.open_tables import FILLED
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
 def one_line(error: BaseException) -> str:
     """Return an engine's error as one line: what it says, and the name it suggests."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if lines and "Table with name label does not exist" in lines[0]:
-        return "nobody has labelled a document of this lake yet, so there is no table label: headrace label DATASET"
+    lacking = re.search(r"Table with name (\w+) does not exist", lines[0]) if lines else None
+    if lacking and (first := FILLED.get(lacking[1].lower())):
+        return first
     hints = [line for line in lines[1:] if line.startswith(("Did you mean", "Candidate bindings", "Candidate functions"))]
     return " ".join([*lines[:1], *hints[:1]]) or type(error).__name__
 

@@ -170,7 +170,7 @@ def _measure(data: Bytes, start: int, end: int, max_word: int, table: Table) -> 
             word = eight(data, i)
             simple, spaces = white_of(word)
             if simple:
-                words += ones(~(spaces | np.uint64(0x7F * ONES)) & (spaces << np.uint64(8) | np.uint64(0 if width else 0x80)))
+                words += ones(~(spaces | np.uint64(0x7F) * ONES) & (spaces << np.uint64(8) | np.uint64(0 if width else 0x80)))
                 width = 0 if spaces >> np.uint64(56) else 1
                 bracket |= same(word, 0x5B) != 0
                 curly |= same(word, 0x7B) != 0

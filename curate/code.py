@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from catalog.eight import eight
+from catalog.eight import ONES, eight, has_zero, unlike
 from catalog.errors import RecipeError, WorkError, near
 from catalog.schema import text_bytes
 from catalog.split import Bytes, Offsets
@@ -24,7 +24,6 @@ from catalog.worker import Failure, Worker
 from curate.grammars import MEMORY, OF_LANGUAGE, READ, check_installed
 from curate.text import literals
 from curate.text.comments import comment_characters
-from curate.text.eights import ONES, has_zero, unlike
 from curate.text.letters import PLACE, letters
 from curate.text.markup import visible_characters
 from curate.text.phrases import find, tables

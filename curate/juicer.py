@@ -9,14 +9,13 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from catalog.eight import eight
+from catalog.eight import eight, plain_end
 from catalog.errors import RecipeError
 from catalog.schema import hash_text
 from catalog.split import SPLITTER, SYMBOL, Bytes, Hashes, Offsets, decode, line_end
 from catalog.stage import declares, words
 from curate.repetition import BASE, Counts, bits_for, longest_of, place
 from curate.text.again import may_repeat, sieve_for
-from curate.text.eights import plain_end
 from curate.text.letters import PLACE, letters
 
 ENGLISH = ("the", "be", "to", "of", "and", "that", "have", "with")  # a literal, for recipes read defaults from the source

@@ -11,20 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
 import yaml
 
 from catalog.errors import InputError, RecipeError, UserError, near
 from catalog.files import Snapshot
 from catalog.ids import digest
 from catalog.lake import Lake
+from catalog.parts import Part
 from catalog.recipe import Recipe, load
 from catalog.schema import BYTES_A_TOKEN
 from catalog.written import read_yaml, share, size
 from headrace.ablation import Design, Finding, draw, finding, record, show
-from headrace.done import finished
+from headrace.done import finished, rows, source
 from headrace.jobs import Job, new_job
 from headrace.river import Options, refuse_full_disk, run_job, work_left
-from mixer.mix import kept_bytes
+from mixer.mix import kept_bytes, plan
 from mixer.shards import verdict
 from trainer.presets import PRESETS
 
@@ -76,6 +78,8 @@ def ablate(path: str, asked: Asked, as_json: bool, lock_timeout: float) -> None:
     key = result_key(keys, design)
     if todo:
         refuse_full_disk(recipe, todo)
+        for line in refuse_short(recipe, lake, keys, todo):
+            typer.echo(f"  {line}", err=True)
         try:
             run_job(new_job(str(lake.root), recipe.name, str(file)), recipe, options, todo, keys, tell)
         except UserError as error:
@@ -88,6 +92,39 @@ def ablate(path: str, asked: Asked, as_json: bool, lock_timeout: float) -> None:
         job.end("done")
     draw(found[0], design.folder)
     show(found[0], as_json)
+
+
+def refuse_short(recipe: Recipe, lake: Lake, keys: dict[str, str], todo: Sequence[Part]) -> list[str]:
+    """Refuse a budget that a variant's text cannot bear whatever a tokenizer makes of it; return a line for each that by the estimate does not.
+
+    Tokens are estimated from bytes, or are what an earlier mixture of the same text counted. The mixture itself looks again, at the
+    tokens themselves.
+    """
+    lines = {}
+    for part in todo:
+        names = ", ".join(part.given["from"]) if part.section == "mix" else ""
+        if not names or names in lines:
+            continue
+        snapshots = {name: source(lake, recipe, part, keys, name) for name in part.given["from"]}
+        given = {key: part.given[key] for key in ("budget", "phases", "by", "context", "max_epochs")}
+        found = plan(snapshots, name=part.name, counted=_counted(lake, snapshots), **given)
+        told = as_options((found.short or "").removeprefix(f"mix.{part.name}: "))
+        if found.hopeless:
+            raise InputError(f"{names}: tokens estimated from bytes: {told}")
+        lines[names] = f"{names}: may not suffice, by its bytes: {told}" if told else ""
+    return [line for line in lines.values() if line]
+
+
+def _counted(lake: Lake, snapshots: dict[str, Snapshot]) -> dict[str, int]:
+    """Return how many tokens each source had in the latest mixture of these very snapshots; nothing where there was none.
+
+    Mixtures do not say under which of several policies they read: then nothing is known.
+    """
+    if any(len(snapshot.policies) > 1 for snapshot in snapshots.values()):
+        return {}
+    of = ", ".join(snapshot.name for snapshot in snapshots.values())
+    told = "lock IN (SELECT lock FROM main.mixture WHERE snapshots = ?)"
+    return {row["source"]: row["available"] for row in rows(lake, "mixture_source", told, [of])}
 
 
 def as_options(line: str) -> str:

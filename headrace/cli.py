@@ -203,6 +203,20 @@ def train_quality(
 
 
 @app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="An n-gram language model of the lake (`texts:` of a quality part), or the folder of one.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file; gzip where it ends in .gz.")],
+    to: Annotated[str, typer.Option(metavar="arpa", help="The form: ARPA, as KenLM and SRILM read and write it.")] = "arpa",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Take the place of a file that is there.")] = False,
+    lake: LakeOption = None,
+) -> None:
+    """Write an n-gram language model as an ARPA file. One that others wrote is named in a recipe: `perplexity.signals: {model: ./en.arpa}`."""
+    from headrace.arpa import export_model
+
+    export_model(lake_path(lake), model, to, out, overwrite)
+
+
+@app.command()
 def ablate(
     variants: Annotated[list[str], typer.Argument(metavar="VARIANT...", help="Datasets, such as raw, corpus/strict or corpus@v3; the first is compared with.")],
     seeds: Annotated[int, typer.Option(help="Runs of each variant.")] = 3,

@@ -1,9 +1,12 @@
 """`headrace show DATASET --out FILE`: all documents of a dataset in a file, masked and cut as its policy says, to be taken elsewhere."""
 
+import contextlib
+import fcntl
+import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import polars as pl
 import pyarrow as pa
@@ -31,20 +34,22 @@ def export(snapshot: Snapshot, out: Path, dropped: str | None, n: int | None, ov
     written = temporary(out)
     count = 0
     try:
-        sink: Any = pq.ParquetWriter(written, schema, compression="zstd") if out.suffix == ".parquet" else open(written, "wb")  # noqa: SIM115
-        with sink, Meter(f"{snapshot.name}: to {out.name}", snapshot.rows, "rows") as meter:
-            for frame in _rows(snapshot, changes, dropped, meter):
-                table = _table(frame.head(frame.height if n is None else n - count), schema)
-                if out.suffix == ".parquet":
-                    sink.write_table(table)
-                else:
-                    pl.DataFrame(pl.from_arrow(table)).write_ndjson(sink)
-                count += table.num_rows
-                if count == n:
-                    break
-        if count:
-            refuse(out, overwrite)                           # another may have written it meanwhile
-            publish(written, out)
+        _clear(out)
+        with open(written, "wb") as file:
+            with _sink(file, out, schema) as sink, Meter(f"{snapshot.name}: to {out.name}", snapshot.rows, "rows") as meter:
+                for frame in _rows(snapshot, changes, dropped, meter):
+                    table = _table(frame.head(frame.height if n is None else n - count), schema)
+                    if out.suffix == ".parquet":
+                        sink.write_table(table)
+                    else:
+                        pl.DataFrame(pl.from_arrow(table)).write_ndjson(sink)
+                    count += table.num_rows
+                    if count == n:
+                        break
+            file.flush()
+            if count:
+                refuse(out, overwrite)                       # another may have written it meanwhile
+                publish(written, out)
     except OSError as error:
         raise QueryError(f"--out {out}: cannot be written ({os.strerror(error.errno or 0)}); name a file in a folder of your own") from None
     finally:
@@ -52,10 +57,30 @@ def export(snapshot: Snapshot, out: Path, dropped: str | None, n: int | None, ov
     return count
 
 
+def _sink(file: IO[bytes], out: Path, schema: pa.Schema) -> Any:
+    """What rows are written to. The file is locked while it is open: that is how one left by a killed process is told from this one."""
+    with contextlib.suppress(OSError):                       # not every file system has locks
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return pq.ParquetWriter(file, schema, compression="zstd") if out.suffix == ".parquet" else contextlib.nullcontext(file)
+
+
+def _clear(out: Path) -> None:
+    """Remove what killed exports to this very file left beside it; one at work holds its own file."""
+    for left in out.parent.glob(f".{glob.escape(out.name)}.{'[0-9a-f]' * 8}.tmp"):
+        with contextlib.suppress(OSError), open(left, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
+
+
 def refuse(out: Path, overwrite: bool) -> None:
     """Raise QueryError for a file that cannot be the one to write."""
     if out.suffix not in KINDS:
         raise QueryError(f"--out {out}: cannot write {out.suffix or 'that'}{near(out.suffix, KINDS)}; name a .jsonl or .parquet file")
+    refuse_taken(out, overwrite)
+
+
+def refuse_taken(out: Path, overwrite: bool) -> None:
+    """Raise QueryError for a file that is there, or whose folder is not."""
     if not out.parent.is_dir():
         raise QueryError(f"--out {out}: there is no folder {out.parent}")
     if out.is_dir() or (os.path.lexists(out) and not overwrite):

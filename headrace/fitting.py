@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -177,12 +178,31 @@ def train_quality(lake_path: str, name: str, body: Row, settings: Sequence[str],
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.yaml"
     recipe = {"name": f"quality-{name}", "seed": seed, "lake": str(lake.root), "quality": {name: body}}
-    written = temporary(path)
-    written.write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    written.replace(path)
+    knobs = tuple(f"quality.{name}.{setting}" for setting in settings)
     try:
-        knobs = tuple(f"quality.{name}.{setting}" for setting in settings)
-        flow(Options(recipe=str(path), settings=knobs, lock_timeout=lock_timeout, take=take, force=(f"quality.{name}",) if force else ()))
+        with _written(path, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)):
+            flow(Options(recipe=str(path), settings=knobs, lock_timeout=lock_timeout, take=take, force=(f"quality.{name}",) if force else ()))
     except HeadraceError as error:
         text = re.sub(rf"{re.escape(str(path))}:(\d+:)?", "train-quality:", str(error), count=1)      # a line of a file that nobody wrote says nothing
         raise type(error)(text) from None
+
+
+@contextmanager
+def _written(path: Path, text: str) -> Iterator[None]:
+    """Write a file for what is done with it. Where that fails, the earlier one stands again: the recipe of the model that the lake has."""
+    earlier = path.read_bytes() if path.is_file() else None
+    _put(path, text.encode())
+    try:
+        yield
+    except BaseException:
+        if earlier is None:
+            path.unlink(missing_ok=True)
+        else:
+            _put(path, earlier)
+        raise
+
+
+def _put(path: Path, content: bytes) -> None:
+    written = temporary(path)
+    written.write_bytes(content)
+    written.replace(path)

@@ -46,7 +46,7 @@ def _named(kind: str, module: str, node: ast.FunctionDef) -> str | None:
     if kind == "Sources":
         return module if node.name == "read" and "source" in marks else None
     if kind == "Stages":
-        return f"{module}.{node.name}" if "declares" in marks else None
+        return f"{module}.{node.name}" if "declares" in marks and node.name != "job" else None
     if kind == "Jobs":
         return module if node.name == "job" else None
     if kind == "Fits":
@@ -104,7 +104,7 @@ def schema() -> dict[str, Any]:
     jobs = {name: _object(target) for name, target, _ in functions("Jobs", "curate")}
     acts = {name: target for name, target, _ in functions("Acts", "trainer")}
     any_of = {"anyOf": [{"enum": stages}, {"type": ["object", "string"]}]}
-    curated = {**_free(CURATE), "stages": {"type": "array", "items": any_of}, "dedup": _closed(jobs)}
+    curated = {**_free(CURATE), "stages": {"type": "array", "items": any_of}, "dedup": _closed({**jobs, **COMPARED})}
     knobs = _free([k for target in acts.values() for k in target.knobs])
     parts = {
         "ingest": _closed({**_free(INGEST), **sources}),
@@ -121,6 +121,11 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "headrace recipe", **whole}
 
 
+COMPARED = {
+    "within": {"description": "Nothing is compared over the borders of this column or signal: dump, domain, host, language.code.", "type": "string"},
+    "against": {"description": "A dataset whose documents stand: what it has is dropped here as `seen`. It stays as it is.", "type": "string"},
+    "append": {"description": "What an earlier version kept stays, and only what is new is dropped as a copy.", "type": "boolean"},
+}
 MIXED = {
     "by": {
         "description": "What a source is: domain, dataset, a column such as ensemble.tier, or a list of these, whose values make cells such as web/high.",

@@ -13,6 +13,7 @@ from catalog.lake import Lake
 from catalog.parts import Part, inputs
 from catalog.recipe import Recipe, load
 from headrace.done import finished, stands
+from headrace.held import refuse_unheld
 from headrace.keys import part_keys
 from headrace.lacking import lacking
 from headrace.tables import table
@@ -34,6 +35,8 @@ def show_plan(recipe_path: str, settings: tuple[str, ...], limit: int | None, la
     recipe = load(recipe_path, settings, lake_path)
     lake = Lake.open(recipe.lake) if (Path(recipe.lake) / "CURRENT").is_file() else None
     rows = parts(recipe, lake, limit)
+    if lake is not None:
+        refuse_unheld(recipe, lake, [part for part, row in zip(recipe.parts, rows, strict=True) if row["state"] != "done"])
     disk = sum(row["disk_mb"] for row in rows if row["state"] != "done")
     memory = max((row["memory_mb"] for row in rows if row["state"] != "done"), default=0)
     free = shutil.disk_usage(_existing(recipe.lake)).free / 1e6

@@ -27,6 +27,7 @@ from catalog.progress import EVERY
 from catalog.recipe import Recipe, load
 from catalog.stage import HOUSE
 from headrace.done import finished, stands
+from headrace.held import refuse_unheld
 from headrace.jobs import Job, new_job, read_job
 from headrace.keys import generation, part_keys, stand_in
 from headrace.lacking import refuse_lacking
@@ -124,6 +125,7 @@ def work_left(recipe: Recipe, lake: Lake, options: Options) -> tuple[list[Part],
         missing = [need for need in part.needs if need not in waiting and not finished(lake, keys[need])]
         if missing:
             raise RecipeError(f"{recipe.path}:{part.line}: {part.id} needs {', '.join(missing)}, not done yet; add it to --only")
+    refuse_unheld(recipe, lake, todo)
     return todo, keys
 
 

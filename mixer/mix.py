@@ -34,12 +34,16 @@ Documents = dict[str, pl.DataFrame]
 
 @dataclass(frozen=True)
 class Plan:
-    """A mixture as far as it is known before anything is tokenised: tokens are estimated from bytes."""
+    """A mixture as far as it is known before anything is tokenised: tokens are estimated from bytes.
+
+    `short` is the error that freezing would raise if the estimate holds, `hopeless` whether it would even if each byte were a token.
+    """
 
     planned: tuple[Planned, ...]
     supplies: tuple[Supply, ...]
     shard_bytes: int
     short: str | None
+    hopeless: bool
 
 
 def freeze(
@@ -72,7 +76,7 @@ def freeze(
     where = f"mix.{name}: "
     asked: dict[str, Any] = {"budget": budget, "phases": phases, "by": by, "context": context, "max_epochs": max_epochs}
     asked["hold_out"] = 0.0 if held_out else hold_out        # of the mixture itself
-    plan(snapshots, name=name, **asked)  # names, weights and figures, before the work
+    _refuse_hopeless(plan(snapshots, name=name, **asked), tokenizer)   # names, weights and figures too, before the work
     opened = load(_tokenizer(lake_root, words_of or snapshots, tokenizer, seed, where), threads)
     frame, shards = gather({one: build(snapshot, opened, meter) for one, snapshot in snapshots.items()})
     if not frame.height:
@@ -103,11 +107,11 @@ def plan(
     context: int = 1024,
     hold_out: float = 0.0,
     max_epochs: float | Mapping[str, float] = 4,
-    bytes_a_token: float = BYTES_A_TOKEN,
+    counted: Mapping[str, int] | None = None,
 ) -> Plan:
     """Return what `freeze` would plan, with tokens estimated from the bytes that the policy keeps; writes nothing.
 
-    `short` is the error that freeze would raise if the estimate holds. Raises RecipeError as freeze does.
+    `counted` are tokens by source where an earlier mixture counted them. Raises RecipeError as freeze does.
     """
     where = f"mix.{name}: "
     _check(snapshots, by, where)
@@ -116,16 +120,47 @@ def plan(
     if not sizes:
         raise InputError(f"{where}nothing is kept of {', '.join(snapshots)}; look at what the policy drops with `headrace show DATASET --dropped REASON`")
     mixture.check_caps(max_epochs, sizes, where)
-    tokens = {one: int(kept * (1 - hold_out) / bytes_a_token) for one, (kept, _) in sizes.items()}
+    tokens = {one: int(kept * (1 - hold_out) / BYTES_A_TOKEN) for one, (kept, _) in sizes.items()} | dict(counted or {})
     supplies = [Supply(one, sizes[one][1], tokens[one], mixture.rows(tokens[one], context)) for one in sorted(sizes)]
     resolved = mixture.phases(phases, [supply.name for supply in supplies], budget, context, where)
-    short = None
-    try:
-        mixture.check_supply(supplies, resolved, context, max_epochs, where)
-    except InputError as error:
-        short = str(error)
+
+    def shortage(supplies: Sequence[Supply]) -> str | None:
+        try:
+            mixture.check_supply(supplies, resolved, context, max_epochs, where)
+        except InputError as error:
+            return str(error)
+        return None
+
+    short = shortage(supplies)
+    hopeless = short is not None and shortage(_most(sizes, snapshots, context)) is not None
     total = sum(kept for kept, _ in sizes.values())
-    return Plan(tuple(mixture.plan(supplies, resolved, context)), tuple(supplies), math.ceil(total / bytes_a_token) * 2, short)
+    return Plan(tuple(mixture.plan(supplies, resolved, context)), tuple(supplies), math.ceil(total / BYTES_A_TOKEN) * 2, short, hopeless)
+
+
+def _refuse_hopeless(first: Plan, tokenizer: Mapping[str, Any]) -> None:
+    """Refuse what no tokenizer of ours can make suffice; one from elsewhere may have more tokens than bytes."""
+    if first.hopeless and isinstance(tokenizer, Mapping) and "train" in tokenizer:
+        raise InputError(f"{first.short} (tokens are estimated from bytes)")
+
+
+def _most(sizes: Mapping[str, tuple[int, int]], snapshots: Mapping[str, Snapshot], context: int) -> list[Supply]:
+    """What sources can have at most: a token a byte, as a byte-level tokenizer gives, one that ends each document, and what masks may add."""
+    added = sum(_added(snapshot) for snapshot in snapshots.values())
+    most = {one: kept + documents + added for one, (kept, documents) in sizes.items()}
+    return [Supply(one, sizes[one][1], most[one], mixture.rows(most[one], context)) for one in sorted(sizes)]
+
+
+def _added(snapshot: Snapshot) -> int:
+    """Return how many bytes a snapshot's masks add at most: `<KIND_number>` for each span; letters may be longer as capitals."""
+    total = 0
+    for name in edits(snapshot).get("mask") or ():
+        family, _, column = name.partition(".")
+        for file in snapshot.files:
+            if family not in [a.family for a in file.annotations]:
+                continue
+            found = read(file, [], [family])[family].struct.field(column or "spans").explode()
+            total += int((found.struct.field("kind").str.len_bytes().cast(pl.Int64) * 3 + 24).sum())
+    return total
 
 
 def _check(snapshots: Mapping[str, Snapshot], by: By, where: str) -> None:

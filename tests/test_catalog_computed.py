@@ -95,6 +95,24 @@ def test_what_is_there_is_not_refused(tmp_path: Path) -> None:
         load(written(tmp_path, rest))
 
 
+def test_a_model_is_named_as_a_part_of_the_recipe_is(tmp_path: Path) -> None:
+    def model(name: str) -> str:
+        part = load(written(tmp_path, f"    - quality.score: {{model: {name}}}\n")).part("curate.corpus")
+        return f"{part.stages[-1].bound.knobs['model']} needs {part.needs[-1]}"
+
+    assert model("quality.q1") == "quality.q1 needs quality.q1" and model("q1") == "q1 needs quality.q1"
+    for path in ("quality.arpa", "quality.Q1", "q.1", "quality.q1.arpa.gz", "./quality.q1"):
+        assert model(path) == f"{tmp_path / path} needs ingest.notes"
+    with pytest.raises(RecipeError) as wrong:
+        model("quality.q11")
+    said = "quality.score: model: the recipe has no part 'quality.q11'; a model of the lake goes by its name alone; did you mean 'quality.q1'?"
+    assert str(wrong.value) == f"{tmp_path}/x.yaml:14: {said}"
+    with pytest.raises(RecipeError, match="model: quality.lm is a language model, and a classifier"):
+        model("quality.lm")
+    (tmp_path / "quality.q1").write_text("", encoding="utf-8")
+    assert model("quality.q1") == f"{tmp_path}/quality.q1 needs ingest.notes"
+
+
 def test_a_model_of_the_lake_or_at_a_path_is_of_a_kind_that_the_stage_can_use(tmp_path: Path) -> None:
     (tmp_path / "held").mkdir()
     (tmp_path / "held" / "model.json").write_text('{"kind": "quantiles", "digest": "00"}', encoding="utf-8")

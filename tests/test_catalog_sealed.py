@@ -11,7 +11,9 @@ import pytest
 from catalog import sealed
 from catalog.errors import QueryError
 from catalog.lake import Lake, connect
+from catalog.open_tables import FIXED, OPEN
 from catalog.query import GIB, Limits, save
+from catalog.versions import one_line
 from tests.catalog_making import data_file, draft, judge
 
 
@@ -202,3 +204,11 @@ def test_files_are_loaded_before_and_written_after_the_seal(lake, tmp_path):
     with pytest.raises(QueryError, match="x.example"), lake.stream("SELECT CAST(host AS INTEGER) FROM (SELECT 'x.example' AS host)") as reader:
         save(reader, str(tmp_path / "broken.csv"))
     assert not (tmp_path / "broken.csv").exists()
+
+
+@pytest.mark.parametrize("name", sorted(set(OPEN) - FIXED))
+def test_a_table_that_nothing_is_recorded_in_yet_says_what_fills_it(name):
+    with pytest.raises(duckdb.Error) as error:
+        duckdb.execute(f"SELECT count(*) FROM {name}")
+    line = one_line(error.value)
+    assert f"table {name}" in line and "yet" in line and "does not exist" not in line and "\n" not in line

@@ -33,7 +33,7 @@ PAGES = sorted([*HOME.glob("*.md"), *HOME.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMANDS = (
     "ablate", "init", "run", "plan", "ls", "show", "sql", "label", "train-quality", "why", "trace", "policy", "adopt", "jobs", "logs", "cancel", "gc", "fetch",
-    "ship", "doctor",
+    "ship", "doctor", "export",
 )  # fmt: skip
 
 

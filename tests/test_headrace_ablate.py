@@ -17,8 +17,9 @@ from river_making import PATIENCE, Run, kill, prose, run
 from catalog.errors import InputError, UserError
 from catalog.lake import Lake
 from catalog.recipe import load
-from headrace.ablating import Asked, as_options, designed, slugs
+from headrace.ablating import Asked, as_options, designed, refuse_short, slugs
 from headrace.ablating import ablate as begin
+from headrace.river import Options, work_left
 from mixer.mixture import Phase, Supply, check_supply
 
 HOSTS, GOOD, BAD = 40, 360, 240
@@ -155,6 +156,37 @@ def test_text_that_does_not_suffice_is_said_before_anything_is_trained(lake: Pat
     said = ablate(lake, "raw", "corpus", *arguments, code=2)
     assert says in said.err.splitlines()[-1], said.err
     assert not list(lake.glob("runs/train.*"))
+
+
+@pytest.mark.slow
+def test_a_budget_that_no_tokenizer_can_bear_is_refused_before_any_part_runs(lake: Path) -> None:
+    before = [*lake.glob("models/*"), *lake.glob("shards/*"), *lake.glob("jobs/*"), *lake.glob("runs/mix.*")]
+    said = ablate(lake, "raw", "corpus", "--budget", "50M", "--context", "64", "--vocab", "512", code=2)
+    (line,) = said.err.splitlines()
+    assert line.startswith("headrace: raw@v1: tokens estimated from bytes: web is short: ") and "; give --budget " in line
+    assert [*lake.glob("models/*"), *lake.glob("shards/*"), *lake.glob("jobs/*"), *lake.glob("runs/mix.*")] == before
+
+
+@pytest.mark.slow
+def test_a_budget_that_may_not_suffice_is_told_and_one_that_does_is_not(lake: Path, tmp_path: Path) -> None:
+    def told(budget: int) -> list[str]:
+        with Lake.open(lake) as opened:
+            design = designed(opened, Asked(("raw", "corpus"), seeds=2, budget=str(budget), context=64, vocab="512"))
+            (tmp_path / "told.yaml").write_text(yaml.safe_dump(json.loads(json.dumps({**design.recipe, "lake": str(lake)}))), encoding="utf-8")
+            recipe = load(tmp_path / "told.yaml")
+            todo, keys = work_left(recipe, opened, Options(recipe=recipe.path))
+            return refuse_short(recipe, opened, keys, todo)
+
+    size = sum(len(prose(f"good {i}").encode()) for i in range(GOOD))
+    assert told(20_000) == []
+    lines = told(size * 2)                                   # the good alone: twice what four epochs give by its bytes, half of what they could
+    assert [line.partition(": web is short: ")[0] for line in lines] == [f"{name}@v1: may not suffice, by its bytes" for name in ("corpus", "raw")], lines
+    with Lake.open(lake) as opened:                          # what a mixture counted is no guess
+        opened.record(
+            {"mixture": [{"mixture": "m", "lock": "l", "snapshots": "raw@v1", "kind": "lm", "tokens": 1}],
+             "mixture_source": [{"mixture": "m", "lock": "l", "source": "web", "available": size}]}, "run-x",
+        )  # fmt: skip
+    assert [line.partition("@")[0] for line in told(size * 2)] == ["corpus"]
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """A lake looked into: documents as their policy masks and cuts them, answers in every form, what a run suggests to try."""
 
+import fcntl
 import json
 import os
 import re
@@ -105,6 +106,32 @@ def test_an_export_is_whole_or_not_at_all_and_takes_no_files_place(home: Path, t
     with pytest.raises(QueryError, match="nothing was dropped for 'shrot'; did you mean 'short'"):
         export_documents(str(home / "lake"), "corpus", tmp_path / "y.jsonl", "shrot", None, False)
     assert out.read_text(encoding="utf-8") == whole and list(tmp_path.iterdir()) == [out]
+
+
+def test_what_a_killed_export_left_goes_with_the_next_one_to_that_file(home: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "[x].jsonl", tmp_path / ".x.jsonl.01234567.tmp"
+    left, held = tmp_path / ".[x].jsonl.01234567.tmp", tmp_path / ".[x].jsonl.89abcdef.tmp"
+    for path in (left, held, other):
+        path.write_text("half", encoding="utf-8")
+    with open(held, "rb") as file:                           # another export at work
+        fcntl.flock(file, fcntl.LOCK_EX)
+        export_documents(str(home / "lake"), "corpus", out, None, None, False)
+    assert set(tmp_path.iterdir()) == {out, held, other} and len(out.read_text(encoding="utf-8").splitlines()) == 8
+
+
+def test_an_export_at_work_holds_its_file(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path] = []
+
+    def meanwhile(batch: pl.DataFrame, changes: object) -> list[pl.Series]:
+        (mine,) = tmp_path.iterdir()
+        exporting._clear(tmp_path / "x.parquet")
+        seen.append(mine)
+        assert mine.exists()
+        return []
+
+    monkeypatch.setattr(spans, "apply", meanwhile)
+    export_documents(str(home / "lake"), "corpus", tmp_path / "x.parquet", None, None, False)
+    assert seen and list(tmp_path.iterdir()) == [tmp_path / "x.parquet"]
 
 
 def test_the_report_shows_no_address_that_the_policy_masks(home: Path) -> None:

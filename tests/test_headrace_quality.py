@@ -34,7 +34,7 @@ curate:
       - quality.score: {model: useful}
       - quality.score: {model: grade, family: quality_grade}
       - quality.score: {model: nearer, family: dsir}
-      - perplexity.signals: {model: fluent}
+      - perplexity.signals: {model: quality.fluent}
   ranked:
     from: corpus
     stages:
@@ -172,6 +172,16 @@ def test_a_model_is_trained_from_the_command_line_and_named_by_a_recipe_of_anoth
     (copy / "y.yaml").write_text(other, encoding="utf-8")
     assert headrace("run", "y.yaml", cwd=copy).code == 0
     assert asked(copy, "SELECT avg(quality.score) AS s FROM data.scored WHERE uri LIKE '%/list/%'")[0]["s"] > .8  # type: ignore[operator]
+
+
+def test_a_language_model_as_an_arpa_file_says_what_it_says_in_the_lake(copy: Path) -> None:
+    said = headrace("export", "fluent", "--to", "arpa", "--out", "fluent.arpa.gz", cwd=copy)
+    assert said.code == 0 and "n-grams in fluent.arpa.gz" in said.out, said.err
+    other = "name: y\nseed: 1\nlake: lake\ncurate:\n  told: {from: notes, stages: [{perplexity.signals: {model: ./fluent.arpa.gz}}]}\n"
+    (copy / "y.yaml").write_text(other, encoding="utf-8")
+    assert headrace("run", "y.yaml", cwd=copy).code == 0
+    sql = "SELECT count(*) AS n FROM data.told AS t JOIN data.corpus AS c USING (doc_id) WHERE t.perplexity.perplexity = c.perplexity.perplexity"
+    assert asked(copy, sql) == [{"n": 360}]
 
 
 @pytest.mark.parametrize(

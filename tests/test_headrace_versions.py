@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from catalog_making import data_file, documents, draft, judge
 
-from catalog.errors import InputError, LakeError, QueryError, RecipeError
+from catalog.errors import HeadraceError, InputError, LakeError, QueryError, RecipeError
 from catalog.lake import Lake
 from catalog.reads import Reads, base, pinned, reads
 from catalog.recipe import load
@@ -184,6 +184,19 @@ def test_a_name_that_could_be_no_part_is_refused_before_anything_is_written(lake
     with pytest.raises(InputError, match="^train-quality: .* is not a model's name; use lower-case letters, digits and _, at most 100$") as error:
         fitting.train_quality(str(lake.root), name, {"values": "VALUES (1)"}, (), 0, False, False, 1.0)
     assert "\n" not in str(error.value) and sorted(lake.root.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("values", "settings"), [
+    ("SELECT 1 AS x FROM nowhere", ()), ("DELETE FROM data.web", ()), (f"{LENGTHS} data.web", ("nope=1",)),
+])  # fmt: skip
+def test_a_fit_that_fails_leaves_the_recipe_of_the_model_that_is_there(lake: Lake, values: str, settings: tuple[str, ...]) -> None:
+    stored = lake.root / fitting.RECIPES / "ranks.yaml"
+    for earlier in (None, "name: quality-ranks\n"):
+        if earlier:
+            stored.write_text(earlier, encoding="utf-8")
+        with pytest.raises(HeadraceError, match="^train-quality: "):
+            fitting.train_quality(str(lake.root), "ranks", {"values": values}, settings, 0, False, False, 1.0)
+        assert (stored.read_text(encoding="utf-8") if earlier else None) == earlier and list(stored.parent.iterdir()) == ([stored] if earlier else [])
 
 
 def test_a_name_that_another_recipe_keeps_is_taken_when_that_is_said_alone(lake: Lake, tmp_path: Path) -> None:

@@ -293,6 +293,23 @@ def test_the_plan_estimates_without_writing(lake: tuple[Path, dict[str, Snapshot
     assert sorted(lake[0].rglob("*")) == before
 
 
+def test_text_that_no_tokenizer_can_make_suffice_is_refused_before_the_work(lake: tuple[Path, dict[str, Snapshot]], frozen: Any, tmp_path: Path) -> None:
+    knobs: dict[str, Any] = {name: KNOBS[name] for name in ("phases", "name", "context", "max_epochs")}
+    one = [{"weights": {"web": 1.0}}]
+    kept = [len(row["text"].replace(SECRET, "<EMAIL>").encode()) for row in documents() if row["kept"] and row["domain"] == "web"]
+    most = (sum(kept) + len(kept) - 1) // KNOBS["context"] * KNOBS["context"] * 2            # a token a byte, two epochs
+    assert not mix.plan(lake[1], **{**knobs, "phases": one}, budget=most).hopeless, "it could be"
+    assert mix.plan(lake[1], **{**knobs, "phases": one}, budget=most * 2).hopeless
+    assert not mix.plan(lake[1], **knobs, budget=20_000).hopeless
+    assert not mix.plan(lake[1], **{**knobs, "phases": one}, budget=most, counted={"web": sum(kept) + len(kept)}).short
+    assert mix._added(lake[1]["corpus"]) >= len(documents()) * len("<EMAIL>"), "what masks may add"
+    with pytest.raises(InputError, match=r"mix.base: books is short: .* \(tokens are estimated from bytes\)$"):
+        freeze(tmp_path, lake[1], budget=10**7)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="mix.base: books is short: .* or bring more text$"):
+        freeze(*lake, run="wrong", budget=10**7, tokenizer={"from": str(next(lake[0].glob("models/tokenizer-*")))})
+
+
 def test_a_tokenizer_can_come_from_a_folder_or_a_model_of_the_lake(lake: tuple[Path, dict[str, Snapshot]], frozen: Any) -> None:
     model = next(path.name for path in lake[0].glob("models/tokenizer-*"))
     for place in (model, str(lake[0] / "models" / model)):

@@ -33,18 +33,21 @@ Levels = list[tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]]
 def write(model: Model, path: str | Path) -> None:
     """Write a model as an ARPA file, gzip where the name ends in .gz. Words and n-grams are in the order of the words' numbers."""
     written = temporary(path)
-    with cast(IO[bytes], gzip.open(written, "wb", 6) if str(path).endswith(".gz") else open(written, "wb")) as file:
-        counts = "".join(f"ngram {n}={count}\n" for n, count in enumerate(model.meta["ngrams"], 1))
-        file.write(f"\\data\\\n{counts}".encode())
-        for n, (numbers, logs, backoffs) in enumerate(grams(model), 1):
-            file.write(f"\n\\{n}-grams:\n".encode())
-            for start in range(0, logs.size, 1 << 20):
-                rows = slice(start, start + (1 << 20))
-                _rows(model.words, numbers[rows], logs[rows], backoffs[rows] if n < model.order else None).write_csv(
-                    file, include_header=False, separator="\t", quote_style="never"
-                )
-        file.write(b"\n\\end\\\n")
-    publish(written, path)
+    try:
+        with cast(IO[bytes], gzip.open(written, "wb", 6) if str(path).endswith(".gz") else open(written, "wb")) as file:
+            counts = "".join(f"ngram {n}={count}\n" for n, count in enumerate(model.meta["ngrams"], 1))
+            file.write(f"\\data\\\n{counts}".encode())
+            for n, (numbers, logs, backoffs) in enumerate(grams(model), 1):
+                file.write(f"\n\\{n}-grams:\n".encode())
+                for start in range(0, logs.size, 1 << 20):
+                    rows = slice(start, start + (1 << 20))
+                    _rows(model.words, numbers[rows], logs[rows], backoffs[rows] if n < model.order else None).write_csv(
+                        file, include_header=False, separator="\t", quote_style="never"
+                    )
+            file.write(b"\n\\end\\\n")
+        publish(written, path)
+    finally:
+        written.unlink(missing_ok=True)
 
 
 def _rows(words: pl.Series, numbers: Ids, logs: npt.NDArray[np.float32], backoffs: npt.NDArray[np.float32] | None) -> pl.DataFrame:

@@ -6,12 +6,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from catalog.eight import eight
+from catalog.eight import HIGH, digits_of, eight, letters_of, many
 from catalog.lines import BLANK, Lines
 from catalog.schema import mix64
 from catalog.split import TERMINAL, Bytes, Hashes, Offsets, Small, Table, characters, decode, stripped
 from curate.repetition import bits_for, place
-from curate.text.eights import HIGHEST, digits_of, letters_of, many
 from curate.text.letters import PLACE, Bits, classes
 from curate.text.misread import Smalls, small_letters
 
@@ -59,8 +58,8 @@ def _judge(
         digits: Any = 0
         length = lowers = 0
         while i < end:
-            part = eight(data, i) if i + 8 <= end else HIGHEST
-            if not part & HIGHEST:                           # eight of ASCII
+            part = eight(data, i) if i + 8 <= end else HIGH
+            if not part & HIGH:                           # eight of ASCII
                 found = letters_of(part)
                 capitals = many(found & ~(part << np.uint64(2)))
                 length += 8

@@ -6,9 +6,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from catalog.eight import eight
+from catalog.eight import digits_of, eight, is_plain
 from catalog.split import Bytes, Offsets, line_end
-from curate.text.eights import digits_of, is_plain
 
 LINES, INKED, DATA, LONGEST, CHARACTERS = range(5)
 NUMBERS = 4

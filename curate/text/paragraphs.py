@@ -6,10 +6,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from catalog.eight import eight
+from catalog.eight import HIGH, eight, is_plain, letters_of, many
 from catalog.schema import mix64
 from catalog.split import ALPHA, UPPER, Bytes, Offsets, Table, decode
-from curate.text.eights import HIGHEST, is_plain, letters_of, many
 
 WORDS = 6  # of a paragraph from which its words say whether it is in the language of the head
 LEAST, MOST = 40, 400  # letters of a paragraph: with fewer it joins the next one, with more it is several
@@ -86,7 +85,7 @@ def _head(data: Bytes, start: int, stop: int, head: int, table: Table, scripts: 
     while i < stop and at < head:
         if i + 8 <= stop and at + 8 <= head:
             part = eight(data, i)
-            if not part & HIGHEST:                           # ASCII: its letters are all of one script
+            if not part & HIGH:                           # ASCII: its letters are all of one script
                 found = letters_of(part)
                 count = many(found)
                 letters += count

@@ -10,8 +10,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from catalog.eight import letters_end
 from catalog.split import Bytes, Offsets, decode
-from curate.text.eights import letters_end
 from curate.text.letters import PLACE, classes
 
 SIGN, LETTER, NUMBER, WHITE = range(4)

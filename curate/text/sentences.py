@@ -6,9 +6,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from catalog.eight import eight
+from catalog.eight import HIGH, bits_of, eight, has_zero, zeros_of
 from catalog.split import ALPHA, DIGIT, TERMINAL, UPPER, WHITE, Bytes, Offsets, Table, Words, characters, decode, stripped
-from curate.text.eights import HIGHEST, bits_of, has_zero, zeros_of
 
 LIST_CASE, LENGTH, TECHNICAL, CURSED, DOLMA_CURSED = 1, 2, 4, 8, 16
 QUESTIONABLE = ("questionable", "questionable_2_5")
@@ -134,7 +133,7 @@ def _sentence(data: Bytes, at: int, stop: int, table: Table) -> tuple[int, int]:
 @numba.njit(cache=True, nogil=True)
 def _may_end(part: Any) -> Any:
     """Say whether one of eight bytes is a full stop, an exclamation or a question mark, or beyond ASCII."""
-    return part & HIGHEST != 0 or has_zero(part ^ STOPS) or has_zero(part ^ CALLS) or has_zero(part ^ ASKS)
+    return part & HIGH != 0 or has_zero(part ^ STOPS) or has_zero(part ^ CALLS) or has_zero(part ^ ASKS)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -192,7 +191,7 @@ def _may_run(data: Bytes, at: Any, end: int) -> bool:
     held, i = np.uint64(0), at
     while i < end:
         part = eight(data, i) if i + 8 <= data.size else np.uint64(0x2020202020202020)
-        if part & HIGHEST:
+        if part & HIGH:
             return True
         held = held >> np.uint64(8) | bits_of(zeros_of(part ^ SPACES)) << np.uint64(56)
         one, three, four = held & held >> np.uint64(2), held & held >> np.uint64(4), held & held >> np.uint64(5)

@@ -58,7 +58,7 @@ def _count(data: Bytes, texts: Offsets, table: Table) -> Offsets:
             if at + 8 <= texts[d + 1]:
                 simple, spaces = white_of(eight(data, at))
                 if simple:
-                    count += ones(~(spaces | np.uint64(0x7F * ONES)) & (spaces << np.uint64(8) | np.uint64(0 if inside else 0x80)))
+                    count += ones(~(spaces | np.uint64(0x7F) * ONES) & (spaces << np.uint64(8) | np.uint64(0 if inside else 0x80)))
                     inside = spaces >> np.uint64(56) == 0
                     at += 8
                     continue
@@ -74,11 +74,11 @@ def _count(data: Bytes, texts: Offsets, table: Table) -> Offsets:
 @numba.njit(cache=True, nogil=True)
 def white_of(word: np.uint64) -> tuple[bool, np.uint64]:
     """Say whether eight bytes are ASCII without control characters but newlines; return the high bits of spaces and newlines."""
-    low = np.uint64(0x7F * ONES)
-    space, newline = word ^ np.uint64(0x20 * ONES), word ^ np.uint64(0x0A * ONES)
+    low = np.uint64(0x7F) * ONES
+    space, newline = word ^ np.uint64(0x20) * ONES, word ^ np.uint64(0x0A) * ONES
     newlines = ~((newline & low) + low | newline | low)
-    control = ~((word & np.uint64(0x60 * ONES)) + np.uint64(0x60 * ONES) | word) & np.uint64(HIGH)
-    return (word & np.uint64(HIGH) | control & ~newlines) == 0, ~((space & low) + low | space | low) | newlines
+    control = ~((word & np.uint64(0x60) * ONES) + np.uint64(0x60) * ONES | word) & HIGH
+    return (word & HIGH | control & ~newlines) == 0, ~((space & low) + low | space | low) | newlines
 
 
 @numba.njit(cache=True, nogil=True)
@@ -113,9 +113,9 @@ def _plain_word(data: Bytes, at: int, stop: int) -> tuple[int, np.uint64, np.uin
 @numba.njit(cache=True, nogil=True)
 def _between(word: np.uint64, first: int, last: int) -> np.uint64:
     """Return the high bits of the bytes from `first` to `last` of eight that are ASCII."""
-    from_ = word + np.uint64(0x80 - first) * np.uint64(ONES)
-    behind = word + np.uint64(0x7F - last) * np.uint64(ONES)
-    return from_ & ~behind & np.uint64(HIGH)
+    from_ = word + np.uint64(0x80 - first) * ONES
+    behind = word + np.uint64(0x7F - last) * ONES
+    return from_ & ~behind & HIGH
 
 
 @numba.njit(cache=True, nogil=True)
