@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
 DRIVER_EDGES = 20_000_000
-"""Edges up to which `components` finds clusters on the driver, when there is a Spark session."""
+"""Edges up to which `components` finds clusters on the driver, when there is a Spark session. 5M random edges took it 12 CPU seconds and 1.6 GB, the edges
+themselves among them: so this many stay under a minute and 7 GB. Above it the driver still holds the edges (about 120 bytes each) and what is found."""
 
 NEAREST = "named_struct('far', coalesce(-jaccard, 2D), 'neighbour', neighbour)"
 
