@@ -67,7 +67,7 @@ def _remember(corpus: Corpus, found: pl.DataFrame, grams: Grams) -> None:
     told = found.select("jaccard", *((pl.col(end) % FILE).alias(f"{end}_row") for end in ("a", "b"))).with_columns(
         a_file=ids.gather(found["a"] // FILE), b_file=ids.gather(found["b"] // FILE)
     )
-    name = f"{_name(grams)}-{digest(*ids, str(found.height), str(found.select('a', 'b').hash_rows(0).sum()))}.parquet"
+    name = f"{_name(grams)}-{digest(*ids, str(found.height), *(str(found[end].sum()) for end in ('a', 'b')))}.parquet"
     os.makedirs(corpus.folder, exist_ok=True)
     written = temporary(os.path.join(corpus.folder, name))
     told.select(list(KNOWN)).write_parquet(written)

@@ -19,7 +19,7 @@ from catalog.errors import HeadraceError
 from catalog.lake import Lake
 from catalog.split import SPLITTER
 from curate.lookup import BANDS, EXACT, grounds, look_up
-from curate.minhash import VERSION
+from curate.minhash import TABLE_VERSION as VERSION
 from curate.sketches import Made, made
 from headrace.having import query
 from headrace.why import show_why
