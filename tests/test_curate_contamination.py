@@ -90,10 +90,13 @@ def test_of_items_by_one_template_the_best_is_matched_and_each_place_is_told(tmp
 
 
 def test_a_title_in_a_question_is_not_the_question(tmp_path: Path) -> None:
-    asked = [("is the strange case of doctor jekyll and mister hyde based on a person who truly lived", None)]
-    folder = index(tmp_path / "index", {"bench.films": asked, "bench.mill": MILL * 30})
-    (row,) = said(folder, [f"{PLAIN}He read the strange case of Doctor Jekyll and Mister Hyde. {PLAIN}"])
-    assert row["items"] == 0 and row["weighted"] > 0.3
+    ask = "so is it true that the tale called {} was in the end based on the life of a man who had once been there"
+    sets: dict[str, list[Item]] = {f"bench.films{n}": [(ask.format(f"crimson{i} walrus{n} of upper{i} mordovia{n}"), None) for i in range(7)] for n in range(9)}
+    sets["bench.jekyll"] = [(ask.format("doctor jekyll meets mister hyde near soho"), None)]
+    folder = index(tmp_path / "index", sets)
+    texts = ["He liked Doctor Jekyll meets Mister Hyde near Soho a lot.", sets["bench.jekyll"][0][0]]
+    title, whole = said(folder, [f"{PLAIN}{text} {PLAIN}" for text in texts])
+    assert title["items"] == 0 and title["weighted"] >= 0.6 and whole["verbatim"] == 1
 
 
 @settings(max_examples=60, deadline=None)

@@ -60,6 +60,13 @@ RECIPES = {
     "a number where a name belongs": (recipe(rest="curate:\n  corpus: {from: notes, policy: 5}\n"), "bad.yaml:7: policy: 5 is not a name or a list of names"),
     "no phase": (recipe(rest="mix:\n  m: {from: notes, budget: 1k, phases: []}\n"), "bad.yaml:7: phases: a curriculum has at least one, with weights: {name: share}"),
     "no context": (recipe(rest="mix:\n  m: {from: notes, budget: 1k, context: 0, weights: {web: 1}}\n"), "bad.yaml:7: context: 0 is not 2 or more"),
+    "an evaluation set that nobody has": (
+        recipe(rest="curate:\n  corpus: {from: notes, stages: [{contamination.spans: {against: [bench.gsm8k]}}]}\n"),
+        "bad.yaml:7: curate.corpus: no evaluation set 'bench.gsm8k' in the recipe or the lake; there is corpus, notes; bring one in: "
+        "ingest: {gsm8k: {items: {paths: [FILE]}, publish_as: bench.gsm8k}}"),
+    "a reason without a bound": (
+        recipe(rest="mix:\n  m: {from: notes, budget: 1k, weights: {web: 1}, contaminated_because: ours}\n"),
+        "bad.yaml:7: contaminated_because: overrides max_contamination:, which is not given"),
     "a share that is no number": (recipe(rest="mix:\n  m: {from: notes, budget: 1k, weights: {web: .nan}}\n"), "bad.yaml:7: nan is not between 0 and 100%"),
     "a rate below zero": (recipe(rest="train:\n  t: {act: pretrain, mix: m, model: tiny, lr: -1}\n"), "bad.yaml:7: train.t: lr: -1; it is a number above 0"),
     "a beta that is no number": (recipe(rest="train:\n  t: {act: dpo, from: a, on: {b: 1}, beta: .nan}\n"), "bad.yaml:7: beta: nan is not a finite number"),
