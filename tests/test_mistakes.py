@@ -62,8 +62,8 @@ RECIPES = {
     "no context": (recipe(rest="mix:\n  m: {from: notes, budget: 1k, context: 0, weights: {web: 1}}\n"), "bad.yaml:7: context: 0 is not 2 or more"),
     "an evaluation set that nobody has": (
         recipe(rest="curate:\n  corpus: {from: notes, stages: [{contamination.spans: {against: [bench.gsm8k]}}]}\n"),
-        "bad.yaml:7: curate.corpus: no evaluation set 'bench.gsm8k' in the recipe or the lake; there is corpus, notes; bring one in: "
-        "ingest: {gsm8k: {items: {paths: [FILE]}, publish_as: bench.gsm8k}}"),
+        ("bad.yaml:7: curate.corpus: no evaluation set 'bench.gsm8k' in the recipe or the lake; there is corpus, notes; bring one in: "
+         "ingest: {gsm8k: {items: {paths: [FILE]}, publish_as: bench.gsm8k}}")),
     "a reason without a bound": (
         recipe(rest="mix:\n  m: {from: notes, budget: 1k, weights: {web: 1}, contaminated_because: ours}\n"),
         "bad.yaml:7: contaminated_because: overrides max_contamination:, which is not given"),
