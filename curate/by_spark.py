@@ -1,8 +1,8 @@
 """Groups of documents that share a key, found by Spark: curate/stars.py and curate/unlike.py for more documents than one machine holds.
 
-What is known of a group, its smallest document and how many it has, is aggregated before rows are shuffled, and joined back to them. So a key that a
-million pages share is no one task's burden: adaptive execution parts a large partition of a join, which it cannot do for a window. Only ids and
-hashes are shuffled. What is found comes back through files: the driver's result size is no limit.
+What is known of a group, its smallest document and how many it has, is aggregated before rows are shuffled, put down in files, and joined back to
+them. So a key that very many pages share is no one task's burden: adaptive execution parts a large partition of such a join, which it cannot do for
+a window. Only ids and hashes are shuffled. What is found comes back through files: the driver's result size is no limit.
 """
 
 import os
@@ -37,7 +37,7 @@ def stars(corpus: Corpus, tables: Sequence[str], keys: Iterable[Sequence[str]], 
         present = present.join(_read(corpus, path), on="ref", how="left_anti")
     several = present.groupBy(*by).agg(F.expr(f"min({ME})").alias("first"), F.expr("count(1)").alias("n")).filter("n > 1")
     limit = corpus.own * FILE
-    pairs = present.join(several, on=by).filter(f"first.ref <> ref AND NOT (first.ref >= {limit}L AND ref >= {limit}L)")
+    pairs = present.join(_put_down(corpus, several, "several"), on=by).filter(f"first.ref <> ref AND NOT (first.ref >= {limit}L AND ref >= {limit}L)")
     edges = pairs.selectExpr("first.ref AS a", "ref AS b", "first.doc_id AS a_id", "doc_id AS b_id").distinct()
     return collected(corpus, edges, f"edges-{len(groups)}-{len(by)}", BARE).sort("a_id", "b_id", "a", "b")
 
@@ -56,7 +56,7 @@ def unlike(
     least = "min(named_struct('doc_id', doc_id, 'ref', ref, 'label', label))"
     told_of = {"n": "count(1)", "lead": f"{least}.label", "several": "min(label) < max(label)", "taken": "collect_set(CASE WHEN was THEN label END)"}
     groups = rows.groupBy(*by).agg(*(F.expr(text).alias(name) for name, text in told_of.items())).filter("several")
-    members = rows.join(groups, on=by)
+    members = rows.join(_put_down(corpus, groups, "groups"), on=by)
     limit = corpus.own * FILE
     apart = f"a.label <> b.label AND NOT (a.ref >= {limit}L AND b.ref >= {limit}L)"
     large = members.filter(f"n > {limits.WHOLE}")
@@ -92,6 +92,14 @@ def collected(corpus: Corpus, rows: "DataFrame", name: str, schema: Mapping[str,
     rows.write.mode("overwrite").parquet(path)
     parts = sorted(os.path.join(path, part) for part in os.listdir(path) if part.endswith(".parquet"))
     return pl.concat([pl.DataFrame(schema=schema), *(pl.read_parquet(part, glob=False).cast(pl.Schema(schema)) for part in parts)])
+
+
+def _put_down(corpus: Corpus, rows: "DataFrame", name: str) -> "DataFrame":
+    """Return rows read back from files: adaptive execution parts no join whose side is an aggregate still to come."""
+    path = corpus.scratch(f"{name}.spark")
+    rows.write.mode("overwrite").parquet(path)
+    assert corpus.spark is not None
+    return corpus.spark.read.schema(rows.schema).parquet(path)
 
 
 def _read(corpus: Corpus, path: str) -> "DataFrame":

@@ -2,9 +2,8 @@
 
 Kiveris, Lattanzi, Mirrokni, Rastogi, Vassilvitskii: Connected components in MapReduce and beyond (SoCC 2014). A large star ties every larger
 neighbour of a node to the smallest of all its neighbours, a small star every smaller one and the node itself. Done in turn until nothing
-changes, every node is tied to the smallest of its component; that takes O(log^2 n) turns at most, and no number of turns is set. The smallest
-neighbour is aggregated, which combines before it shuffles, and joined back, which adaptive execution parts where a node has very many.
-Nodes are row references: what is shuffled is two bigints an edge. Which of them is smallest decides nothing, a cluster is named after its smallest doc_id.
+changes, every node is tied to the smallest of its component; that takes O(log^2 n) turns at most, and no number of turns is set. Nodes are row
+references: what is shuffled is two bigints an edge. Which of them is smallest decides nothing, a cluster is named after its smallest doc_id.
 """
 
 import os
