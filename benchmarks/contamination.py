@@ -80,13 +80,13 @@ def passages(size: int, count: int) -> list[str]:
     return [text for text in random.Random(1).sample(found, min(count, len(found))) if text.strip()]
 
 
-def planted(sets: dict[str, list[tuple[str, str]]], clean: list[str]) -> list[tuple[str, str, str]]:
-    """(what was done, text, set) of the gold, and of 120 items of each set, words changed as dice fall, in a passage; of the longer items alone too."""
-    gold = [(f"planted, {row['variant']}" if row["contaminated"] else "planted, clean", row["text"], str(row["benchmark"]))
+def planted(sets: dict[str, list[tuple[str, str]]], clean: list[str]) -> list[tuple[str, str]]:
+    """(what was done, text) of the gold, and of 120 items of each set, words changed as dice fall, in a passage; of the longer items alone too."""
+    gold = [(f"planted, {row['variant']}" if row["contaminated"] else "planted, clean", row["text"])
             for row in rows("eval/decontam_planted.jsonl.gz")]  # fmt: skip
     dice, words = random.Random(11), sorted({word for text in clean[:500] for word in text.split() if word.isalpha()})
     for share in (0.0, 0.05, 0.10, 0.15):
-        for name, items in sets.items():
+        for items in sets.values():
             for question, _ in dice.sample(items, min(120, len(items))):
                 long = "8 words and more" if len(re.findall(r"\w+", question)) >= 8 else "shorter"
                 window, out = dice.choice(clean), []
@@ -94,7 +94,7 @@ def planted(sets: dict[str, list[tuple[str, str]]], clean: list[str]) -> list[tu
                     kind = dice.choice(("change", "leave out", "add")) if dice.random() < share else ""
                     out += {"": [word], "change": [dice.choice(words)], "leave out": [], "add": [word, dice.choice(words)]}[kind]
                 at = dice.randrange(len(window))
-                gold.append((f"{share:.0%} of the words changed, {long}", f"{window[:at]}\n\n{' '.join(out)}\n\n{window[at:]}", name))
+                gold.append((f"{share:.0%} of the words changed, {long}", f"{window[:at]}\n\n{' '.join(out)}\n\n{window[at:]}"))
     return gold
 
 
@@ -194,16 +194,13 @@ def speed(process: "subprocess.Popen[str]", folder: Path, index: str, size: int,
         print(f"ratio {middle[name] / middle['headrace']:.1f}x over {name}, {size} characters")
 
 
-def recall(process: "subprocess.Popen[str]", folder: Path, index: str, gold: list[tuple[str, str, str]]) -> None:
-    (folder / "gold.json").write_text(json.dumps([text for _, text, _ in gold]), encoding="utf-8")
-    told = {"headrace": ours([text for _, text, _ in gold], index, split=True)[1], **{name: ask(process, n, "gold.json")[1] for name, n in PEERS.items()}}
-    total = Counter(kind for kind, _, _ in gold)
-    print("found (of the item's own set; of clean texts: accused)")
+def recall(process: "subprocess.Popen[str]", folder: Path, index: str, gold: list[tuple[str, str]]) -> None:
+    (folder / "gold.json").write_text(json.dumps([text for _, text in gold]), encoding="utf-8")
+    told = {"headrace": ours([text for _, text in gold], index, split=True)[1], **{name: ask(process, n, "gold.json")[1] for name, n in PEERS.items()}}
+    total = Counter(kind for kind, _ in gold)
+    print("found (the text is flagged, for whatever set: the peer names one alone; of clean texts: accused)")
     for kind, count in total.items():
-        mine = {
-            name: sum(bool(said) if kind.endswith("clean") else of in said for (k, _, of), said in zip(gold, sets, strict=True) if k == kind)
-            for name, sets in told.items()
-        }
+        mine = {name: sum(bool(said) for (k, _), said in zip(gold, sets, strict=True) if k == kind) for name, sets in told.items()}
         print(f"  {kind}: " + ", ".join(f"{name} {hits / count:.3f}" for name, hits in mine.items()) + f" of {count}")
 
 

@@ -32,6 +32,15 @@ def examined(file: DataFile) -> dict[str, dict[str, Any]]:
     return {str(one["benchmark"]): one for one in json.loads(told)}
 
 
+def unscored(snapshot: Snapshot) -> pl.DataFrame:
+    """Return the doc_id of each row that has no family, or whose family is null: `where:` left it out, or the stage failed on it."""
+    frames = [pl.DataFrame(schema={"doc_id": pl.String})]
+    for file in snapshot.files:
+        rows = read(file, ["doc_id"], [FAMILY] if scored(file) else [])
+        frames.append((rows.filter(pl.col(FAMILY).struct.field("items").is_null()) if scored(file) else rows).select("doc_id"))
+    return pl.concat(frames)
+
+
 def matches(snapshot: Snapshot) -> pl.DataFrame:
     """Return one row a match of an item: document, whether the first policy keeps it, item, score, place, and whether it stands after `cut:` and `mask:`.
 

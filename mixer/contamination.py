@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from catalog.contaminated import examined, matches
+from catalog.contaminated import examined, matches, unscored
 from catalog.errors import InputError
 from catalog.files import Snapshot
 
@@ -48,7 +48,12 @@ def passed(gate: Gate | None, snapshots: Mapping[str, Snapshot], sources: Sequen
     if gate is None:
         return {}
     check(gate, snapshots, where)
-    found = standing(snapshots, pl.concat(sources))
+    documents = pl.concat(sources)
+    for name, snapshot in snapshots.items():
+        left = unscored(snapshot).join(documents.filter(pl.col("dataset") == name), on="doc_id", how="semi").height
+        if left:
+            raise InputError(f"{where}max_contamination: {left:,} documents of {name} were not scored: leave where: out of contamination.spans, or drop them")
+    found = standing(snapshots, documents)
     rows = [_counted(name, gate.bounds[name], _told(snapshots, name), found.filter(pl.col("benchmark") == name)) for name in gate.keys]
     rows.sort(key=lambda row: (row["bound"] - row["share"], row["benchmark"]))
     over = [row for row in rows if row["share"] > row["bound"]]

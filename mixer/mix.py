@@ -79,11 +79,10 @@ def freeze(
 ) -> Frozen:  # fmt: skip
     """Freeze a mixture of snapshots (by the names that the recipe gives them) into a run folder.
 
-    held_out: the hold-out is `hold_out` of what all of these keep, not of what is mixed. words_of: what a tokenizer is trained on, else the
-    mixture. `seed` chooses both, `order`, else the seed, the order of samples. rehydrate: as a recipe has it. gate: how much of evaluation
-    sets may stand in it. What was done before is found by its address: tokenizers under lake/models, shards under lake/shards. The run folder gets
-    tokenizer/, documents/, lock.json and last
-    lock.sha256. Raises RecipeError and InputError, each naming the fix.
+    held_out: the hold-out is `hold_out` of what all of these keep, not of what is mixed. words_of: what a tokenizer is trained on, else the mixture.
+    `seed` chooses both, `order`, else the seed, the order of samples. rehydrate: as a recipe has it. gate: how much of evaluation sets may stand in it.
+    What was done before is found by its address: tokenizers under lake/models, shards under lake/shards. lock.sha256 is written last. Raises
+    RecipeError and InputError, each naming the fix.
     """
     where = f"mix.{name}: "
     asked: dict[str, Any] = {"budget": budget, "phases": phases, "by": by, "context": context, "max_epochs": max_epochs}

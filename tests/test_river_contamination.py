@@ -110,6 +110,8 @@ def test_what_was_not_scored_against_all_that_is_registered_is_refused(home: Pat
             ran(lake, recipe(home, stages="gopher.signals"))
         with pytest.raises(InputError, match=r"corpus was not scored against bench\.code; "):
             ran(lake, recipe(home, stages="{contamination.spans: {against: [bench.mill]}}"))
+        with pytest.raises(InputError, match=r"12 documents of corpus were not scored: leave where: out"):
+            ran(lake, recipe(home, stages="{contamination.spans: {against: [bench.*], where: length(text) < 9}}"))
         ran(lake, recipe(home, stages="{contamination.spans: {against: [bench.mill]}}", gate="max_contamination: {bench.mill: 25%}"))
         ran(lake, recipe(home, policy="cut"))
         only = recipe(home, stages="{contamination.spans: {against: [bench.code, bench.mill]}}", policy="cut", more=more)
