@@ -6,9 +6,10 @@ Otherwise it would be known when all that comes before is done. What the lake al
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from catalog.cuts import path_of
 from catalog.errors import RecipeError, near
 from catalog.models import unfit
-from catalog.offered import COPIES, mend
+from catalog.offered import COPIES, copying, mend
 from catalog.parts import Part, policy_names
 from catalog.stage import load
 from catalog.staged import TAKEN
@@ -46,6 +47,7 @@ def check(parts: Sequence[Part], policies: Mapping[str, str], lines: Lines, held
             _policies(part, known, policies, lines)
         if part.section == "mix":
             _cells(part, known, lines)
+            _rehydrated(part, known, lines)
 
 
 def lacking(stage: str, family: str, there: Iterable[str]) -> str:
@@ -77,12 +79,18 @@ def _stages(part: Part, known: Known) -> None:
 
 
 def _compared(part: Part, known: Known, lines: Lines) -> None:
-    """Refuse copies within what the documents do not have."""
+    """Refuse copies within, or by vectors of, what the documents do not have."""
     within, there = (part.given.get("dedup") or {}).get("within"), _above(part, known)
-    if within is None or there is None:
+    if there is None:
+        return
+    there |= {stage.family for stage in part.stages}
+    for name, vectors in (part.given.get("dedup") or {}).items():
+        column = vectors.get("vectors") if isinstance(vectors, dict) else None
+        if column and column.partition(".")[0] not in there:
+            raise RecipeError(f"{lines.where('curate', part.name, 'dedup', name, 'vectors')}vectors: {lacking(name, column.partition('.')[0], there)}")
+    if within is None:
         return
     family = within.partition(".")[0]
-    there |= {stage.family for stage in part.stages}
     if family not in there and (family not in COLUMNS or ("." not in within and within not in SCOPES)):
         raise RecipeError(f"{lines.where('curate', part.name, 'dedup', 'within')}within: {within!r} is no column or signal{mend(family, [*SCOPES, *there])}")
 
@@ -98,19 +106,51 @@ def _policies(part: Part, known: Known, policies: Mapping[str, str], lines: Line
             where, named = lines.where("curate", part.name, "policy"), ", ".join(map(repr, missing))
             how = mend(missing[0], there or (), missing[1:])
             raise RecipeError(f"{where}policy {policy.name} reads {named}, which nothing in {part.id} computes{how}")
+        _copies(part, policy.name, (*policy.reads, *map(path_of, (*dict(policy.mask), *policy.cut))), lines.where("curate", part.name, "policy"))
+
+
+def _copies(part: Part, policy: str, read: Iterable[str], where: str) -> None:
+    """Refuse a column of a job that the part's `dedup:` does not name."""
+    jobs = {job.path.partition(":")[0].rpartition(".")[2] for job in part.bound}
+    for path in read if jobs else ():
+        family, _, column = path.partition(".")
+        job = copying().get(column) if family == COPIES else None
+        if job is not None and job not in jobs:
+            raise RecipeError(f"{where}policy {policy} reads {path!r}, which nothing in {part.id} computes; add {job}: to its dedup:")
 
 
 def _cells(part: Part, known: Known, lines: Lines) -> None:
     """Refuse a mixture by a column that no stage of this recipe computes for what is mixed."""
     for term in listed(part.given["by"]):
-        where, family = f"{lines.where('mix', part.name, 'by')}by: ", term.partition(".")[0]
+        where = f"{lines.where('mix', part.name, 'by')}by: "
         if "." not in term and term not in ("domain", "dataset"):
             raise RecipeError(f"{where}{term!r} is neither domain nor dataset nor a column such as ensemble.tier{near(term, ('domain', 'dataset'))}")
-        for made in (known.parts[need] for need in part.needs if "." in term):
-            mixed = {made.id, made.name, made.dataset} & set(part.given["from"])
-            there = _families(made, known) if mixed else None
-            if there is not None and family not in there:
-                raise RecipeError(f"{where}{term}: no stage of {made.id} computes {family!r}{mend(family, there)}")
+        if "." in term:
+            _mixed(term, part, part.given["from"], known, where)
+
+
+def _rehydrated(part: Part, known: Known, lines: Lines) -> None:
+    """Refuse to read documents again by a column that no part of this recipe computes for what is mixed."""
+    again, where = part.given.get("rehydrate"), f"{lines.where('mix', part.name, 'rehydrate')}rehydrate: "
+    if not again:
+        return
+    names = again.get("of") or part.given["from"]
+    _mixed(again["by"], part, names, known, where)
+    family, _, column = again["by"].partition(".")
+    for made in (known.parts[need] for need in part.needs if family == COPIES):
+        there = load("curate.duplicates:written")(made.bound, column) if made.section == "curate" and made.bound and _names(made) & set(names) else [column]
+        if column not in there:
+            exact = "; add exact: {} to its dedup:" if column == "copies" else near(column, there)
+            raise RecipeError(f"{where}{again['by']}: the jobs of {made.id} write no such column{exact}")
+
+
+def _mixed(term: str, part: Part, names: Sequence[str], known: Known, where: str) -> None:
+    """Refuse a column of a family that a part which makes one of these datasets does not compute."""
+    family = term.partition(".")[0]
+    for made in (known.parts[need] for need in part.needs):
+        there = _families(made, known) if _names(made) & set(names) else None
+        if there is not None and family not in there:
+            raise RecipeError(f"{where}{term}: {'nothing in' if family == COPIES else 'no stage of'} {made.id} computes {family!r}{mend(family, there)}")
 
 
 def _families(part: Part, known: Known) -> set[str] | None:

@@ -1,11 +1,14 @@
 """What lies in a lake and no snapshot refers to: left by killed tasks, failed commits, merged locators.
 
 A receipt (`data/.../<id>.json`, `annotations/.../dup-<address>.json`) is how a later run knows that files are whole and need not
-be made again. No snapshot names it, so it stays as long as what it is about.
+be made again. No snapshot names it, so it stays as long as what it is about. So does what documents are compared by
+(`annotations/.../*.exact-<address>.parquet`, `jaccard-<address>.parquet`, `bloom-<address>.npy`), beside the results of the run that made
+it: without it the next run would read old texts again.
 """
 
 import logging
 import os
+import re
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -20,6 +23,8 @@ GRACE = 24 * 3600.0
 """Seconds that an unnamed file is left alone: a part that runs now has written files that it will commit."""
 
 RECEIPT = ".json"
+COMPARED = re.compile(r"(?:^|\.)(?:bands|exact|jaccard|bloom)-[0-9a-f-]+\.(?:parquet|npy)$")
+"""Names of sketches, of Jaccards that were measured, and of Bloom filters."""
 
 
 class Garbage(NamedTuple):
@@ -52,9 +57,10 @@ def find(root: Path, named: Collection[str], grace: float) -> list[Garbage]:
 def _is_receipt(path: str, named: set[str], folders: set[str]) -> bool:
     """Does a file tell of something named? Under `data` of the data file beside it, under `annotations` of its folder: one run's work."""
     stem, kind = os.path.splitext(path)
+    beside = path.startswith("annotations/") and os.path.dirname(path) in folders
     if kind != RECEIPT:
-        return False
-    return f"{stem}.parquet" in named or (path.startswith("annotations/") and os.path.dirname(path) in folders)
+        return beside and COMPARED.search(os.path.basename(path)) is not None
+    return f"{stem}.parquet" in named or beside
 
 
 def still_there(path: str | Path) -> bool:

@@ -3,10 +3,11 @@
 from typing import Any
 
 from catalog.errors import RecipeError
+from catalog.stage import load
 from catalog.staged import Given
 from catalog.written import Lines, flat, known, listed, shaped, share, size, word
 
-MIX = ("from", "by", "tokenizer", "context", "budget", "hold_out", "held_out", "max_epochs", "phases", "weights", "seed",
+MIX = ("from", "by", "tokenizer", "context", "budget", "hold_out", "held_out", "max_epochs", "rehydrate", "phases", "weights", "seed",
        "max_contamination", "contaminated_because")  # fmt: skip
 BENCHMARKS = "bench.*"
 """The names of evaluation sets."""
@@ -40,6 +41,8 @@ def mixed(name: str, body: Given, lines: Lines) -> Given:
         "phases": [_phase(phase, i, len(phases), lines, at) for i, phase in enumerate(phases)],
     }
     given.pop("weights", None)
+    if given.pop("rehydrate", None) is not None:
+        given["rehydrate"] = load("mixer.rehydration:written")(body["rehydrate"], given["from"], lines.where(*at, "rehydrate"))
     if "held_out" in body:
         given["held_out"] = listed(body["held_out"])
     if "max_contamination" in body:

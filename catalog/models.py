@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 KINDS = {
     "classifier": "a classifier", "scorer": "a scorer", "importance": "an importance model", "language_model": "a language model",
-    "quantiles": "a table of quantiles",
+    "quantiles": "a table of quantiles", "vectors": "a model of word vectors",
 }  # fmt: skip
-STORED = {"class": "classifier", "score": "scorer", "importance": "importance", "ngrams": "language_model", "quantiles": "quantiles"}
+STORED = {
+    "class": "classifier", "score": "scorer", "importance": "importance", "ngrams": "language_model", "quantiles": "quantiles", "vectors": "vectors",
+}  # fmt: skip
 """What a model's folder says of its kind (`model.json`), and the kind."""
 
 

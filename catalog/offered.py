@@ -43,3 +43,18 @@ def _declared(file: Path) -> list[str]:
         node.name for node in body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and node.name != "job"
         and any(isinstance(mark, ast.Call) and ast.unparse(mark.func) == "declares" for mark in node.decorator_list)
     ]  # fmt: skip
+
+
+@cache
+def copying() -> dict[str, str]:
+    """Return the job of `dedup:` that adds a column to the family `dup`, by the column; read from the source alone."""
+    found: dict[str, str] = {}
+    for file in sorted((HOUSE / "curate").glob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        body = ast.parse(text).body if "\n@declares(" in text and "\ndef job(" in text else []
+        marks = [mark for node in body if isinstance(node, ast.FunctionDef) and node.name == "job" for mark in node.decorator_list]
+        for adds in (keyword.value for mark in marks for keyword in getattr(mark, "keywords", []) if keyword.arg == "adds"):
+            named = {target.id: node.value for node in body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)}
+            given = named.get(adds.id) if isinstance(adds, ast.Name) else adds
+            found |= {key.value: file.stem for key in getattr(given, "keys", []) if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+    return found

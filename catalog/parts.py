@@ -34,8 +34,8 @@ SHAPED = {
     },
     "mix": {
         "from": "a name or a list of names", "by": "a name or a list of names", "weights": "a mapping", "phases": "a list",
-        "max_epochs": "a number above 0, or names with one each", "held_out": "a name or a list of names", "seed": "a whole number from 0",
-        "contaminated_because": "a word",
+        "max_epochs": "a number above 0, or names with one each", "held_out": "a name or a list of names",
+        "rehydrate": "a mapping", "seed": "a whole number from 0", "contaminated_because": "a word",
     },
     "train": {
         "act": "a word", "from": "a word", "mix": "a word", "model": "a word", "on": "a name, a list of names, or names with weights above 0",
@@ -187,7 +187,7 @@ JOB_GIVEN = ("files", "folder", "spark", "progress")
 """What the runner itself passes to a job; a recipe cannot."""
 
 
-FITTED = {"classifier": "positive", "scorer": "scores", "importance": "target", "language_model": "texts", "quantiles": "values"}
+FITTED = {"classifier": "positive", "scorer": "scores", "importance": "target", "language_model": "texts", "quantiles": "values", "vectors": "embed"}
 """What a part of `quality:` fits, told by the first of its SELECTs."""
 
 
@@ -195,7 +195,7 @@ def _quality(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     where = lines.where("quality", name)
     kinds = [kind for kind, key in FITTED.items() if key in body]
     if len(kinds) != 1:
-        ways = "positive: and negative:, scores:, target: and raw:, texts:, or values:, each with a SELECT"
+        ways = "positive: and negative:, scores:, target: and raw:, texts:, values:, or embed:, each with a SELECT"
         wrong = next((key for key in body if key not in FITTED.values()), None)
         hint = f"; {wrong!r} is none of them{near(str(wrong), FITTED.values())}" if not kinds and wrong else ""
         raise RecipeError(f"{where}quality.{name} needs one of {ways}{hint}")

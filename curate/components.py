@@ -16,10 +16,14 @@ Edges = pl.DataFrame
 EDGES = pl.Schema({"a": pl.Int64, "b": pl.Int64, "a_id": pl.String, "b_id": pl.String, "jaccard": pl.Float64})
 """Row references of two documents, their doc_ids, and how much they share (null: not compared)."""
 
+COMPONENTS = pl.Schema({"ref": pl.Int64, "doc_id": pl.String, "cluster": pl.String, "size": pl.Int64, "neighbour": pl.String, "jaccard": pl.Float64})
+"""What is told of each document that has an edge."""
+
 FILE = 1 << ROW_BITS
 """A row reference // FILE is the file's number, % FILE the row's."""
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -45,16 +49,24 @@ def components(edges: Edges) -> pl.DataFrame:
     ids = nodes.select("ref", node=pl.col("node").cast(pl.Int64))
     a, b = (edges.select(ref=x).join(ids, on="ref", how="left", maintain_order="left")["node"].to_numpy() for x in ("a", "b"))
     root = join(nodes.height, a, b)
-    cluster = nodes["doc_id"].gather(root)
     size = np.bincount(root, minlength=nodes.height)[root]
-    found = nodes.select("ref", "doc_id", cluster=cluster, size=pl.Series(size, dtype=pl.Int64))
-    return found.join(_nearest(edges), on="ref", how="left").sort("ref")
+    most, other = nearest(nodes.height, a, b, edges["jaccard"].fill_null(-1).to_numpy())
+    found = nodes.select(
+        "ref", "doc_id", cluster=pl.col("doc_id").gather(root), size=pl.Series(size, dtype=pl.Int64),
+        neighbour=pl.col("doc_id").gather(other), jaccard=pl.Series(most, dtype=pl.Float64),
+    )  # fmt: skip
+    return found.with_columns(pl.when(pl.col("jaccard") >= 0).then("jaccard")).sort("ref")
 
 
-def _nearest(edges: Edges) -> pl.DataFrame:
-    ways = [edges.select(ref=pl.col(x), neighbour=pl.col(f"{y}_id"), jaccard="jaccard") for x, y in (("a", "b"), ("b", "a"))]
-    both = pl.concat(ways).sort(["jaccard", "neighbour"], descending=[True, False], nulls_last=True)
-    return both.unique("ref", keep="first", maintain_order=True)
+@numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
+def nearest(nodes: int, a: Ints, b: Ints, jaccard: Floats) -> tuple[Floats, Ints]:
+    """Return, for each node, the largest Jaccard of its edges and the node over there, the smallest of equals."""
+    most, other = np.full(nodes, -2.0), np.zeros(nodes, np.int64)
+    for i in range(a.size):
+        for here, there in ((a[i], b[i]), (b[i], a[i])):
+            if jaccard[i] > most[here] or (jaccard[i] == most[here] and there < other[here]):
+                most[here], other[here] = jaccard[i], there
+    return most, other
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]

@@ -108,7 +108,7 @@ def shelf(folder: str) -> dict[str, str]:
     parent = os.path.dirname(os.path.abspath(folder))
     for run in sorted(entry.path for entry in os.scandir(parent) if entry.is_dir()) if os.path.isdir(parent) else ():
         for entry in os.scandir(run):
-            if entry.name.endswith((".parquet", ".json")) and not entry.name.startswith("."):
+            if entry.name.endswith((".parquet", ".json", ".npy")) and not entry.name.startswith("."):
                 found.setdefault(entry.name, entry.path)
     return found
 

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -19,7 +20,8 @@ from catalog.split import SPLITTER
 from catalog.stage import Bound, load
 from catalog.tasks import Task, Workers
 from curate import sketches
-from curate.components import FILE, Told, components, no_edges
+from curate.components import FILE, Told, no_edges
+from curate.connected import connected
 from curate.corpus import POLARS_ROWS, Corpus, as_file, beside, shelf, to_dict
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def find(
     others = tuple(file for file in against.files if file.id not in ours) if against else ()
     asked = {"jobs": [[job.path, job.knobs, job.version] for job in jobs], **({"within": within} if within else {})}
     kept_by = [a.address for file in others for a in file.annotations if against and a.family == against.verdict]
-    read = (*_scopes(files, within), *_scopes(others, within), *kept_by)
+    read = (*_scopes(files, within), *_scopes(others, within), *kept_by, *_families((*files, *others), jobs))
     inputs = digest(*[file.id for file in files], *(f"against {file.id}" for file in others), *read, *filter(None, [again]))
     addresses = [address(file.id, STAGE, asked, VERSION, SPLITTER, (inputs,)) for file in files]
     there, name = shelf(folder), f"{FAMILY}-{digest(*addresses)}.json"
@@ -114,12 +116,24 @@ def _scopes(files: Sequence[DataFile], within: str | None) -> list[str]:
     return [file.annotation(family).address for file in files] if column and files and any(a.family == family for a in files[0].annotations) else []
 
 
+def _families(files: Sequence[DataFile], jobs: Sequence[Bound]) -> list[str]:
+    """The addresses of the families that jobs read: what the `families` beside each job's function says. One that a file lacks the job itself refuses."""
+    says = [(getattr(import_module(job.path.partition(":")[0]), "families", None), job.knobs) for job in jobs]
+    named = {name for function, knobs in says if function for name in function(**knobs)}
+    return [a.address for file in files for a in file.annotations if a.family in named]
+
+
 def _added(jobs: Sequence[Bound]) -> dict[str, pa.DataType]:
     """The columns of their own that jobs add."""
     found: dict[str, pa.DataType] = {}
     for job in jobs:
         found.update(load(job.path).declares.adds)  # type: ignore[attr-defined]
     return found
+
+
+def written(jobs: Sequence[Bound], column: str) -> list[str]:
+    """Return the columns of `dup` that these jobs write; jobs are imported only where `column` is none that all of them write."""
+    return [*DUP, *(_added(jobs) if column not in DUP else ())]
 
 
 def _search(corpus: Corpus, jobs: Sequence[Bound], paths: Sequence[str], types: Mapping[str, pa.DataType]) -> None:
@@ -130,7 +144,8 @@ def _search(corpus: Corpus, jobs: Sequence[Bound], paths: Sequence[str], types: 
         corpus.metrics[f"{job.path.partition(':')[0].rpartition('.')[2]}_pairs"] = told.edges.height
         edges = pl.concat([edges, told.edges.select(edges.columns)])
         extra += [told.columns] if told.columns is not None else []
-    nodes = _with_seen(components(edges), corpus.own * FILE) if "seen" in types else components(edges)
+    nodes = connected(corpus, edges)
+    nodes = _with_seen(nodes, corpus.own * FILE) if "seen" in types else nodes
     documents = sum(file.rows for file in corpus.files[: corpus.own])
     corpus.metrics.update({"clusters": nodes["cluster"].n_unique(), "clustered": nodes.height, "documents": documents})
     for columns in extra:

@@ -9,9 +9,10 @@ from catalog.errors import RecipeError, near
 from catalog.schema import hash_column, mix64
 from catalog.split import PUNCT, SYMBOL
 from catalog.stage import declares, words
-from curate.components import Edges, Ints, Told, components, no_edges
+from curate.components import Edges, Ints, Told, no_edges
+from curate.connected import connected
 from curate.corpus import Corpus
-from curate.grams import GOLDEN, Bytes, Hashes, Offsets
+from curate.grams import GOLDEN, Bytes, Hashes, Offsets, counted, said_of
 from curate.sketches import Sketch, tables
 from curate.stars import stars
 
@@ -20,24 +21,24 @@ BY = {"text": ("words_high", "words_low"), "origin": ("origin_high", "origin_low
 
 
 @declares(adds={"exact": pa.string(), "copies": pa.int64()}, version=2, family="dup")
-def job(corpus: Corpus, before: Edges, *, by: tuple[str, ...] = ("text",)) -> Told:
+def job(corpus: Corpus, before: Edges, *, by: tuple[str, ...] = ("text",), tokens: str = "words") -> Told:
     """Join documents that are the same by any of: `text`, their words in small letters, whatever stands between them; `origin`, the text as extracted;
     `url`, the address without scheme, `www.`, fragment and last slash, whatever was found there.
 
     `dup.exact` is the smallest doc_id among those with the same text (by `text` or `origin`), null for one alone; `dup.copies` says how many they are. A
-    text without words is compared by its characters. Hashes have 128 bits.
+    text without words is compared by its characters. `tokens: code` is for source code: signs and capitals count. Hashes have 128 bits.
     """
-    paths = tables(corpus, sketches(by=by))
+    paths = tables(corpus, sketches(by=by, tokens=tokens))
     told = []
     for name in by:
         found = stars(corpus, paths["exact"], [BY[name]])
         told.append(found.with_columns(jaccard=pl.lit(None if name == "url" else 1.0, pl.Float64)))
-    same = components(pl.concat([no_edges(), *(edges for name, edges in zip(by, told, strict=True) if name != "url")]))
+    same = connected(corpus, pl.concat([no_edges(), *(edges for name, edges in zip(by, told, strict=True) if name != "url")]))
     columns = same.select("ref", exact="cluster", copies="size")
     return Told(pl.concat([no_edges(), *told]).unique(["a", "b"], keep="first", maintain_order=True), columns)
 
 
-def sketches(*, by: tuple[str, ...] = ("text",)) -> tuple[Sketch, ...]:
+def sketches(*, by: tuple[str, ...] = ("text",), tokens: str = "words") -> tuple[Sketch, ...]:
     """Return the table that the job needs. Raises RecipeError for a name that it does not know."""
     for name in by:
         if name not in BY:
@@ -46,14 +47,14 @@ def sketches(*, by: tuple[str, ...] = ("text",)) -> tuple[Sketch, ...]:
         raise RecipeError(f"exact: by: is empty; name some of {', '.join(BY)}")
     reads = tuple({"text": "text", "origin": "origin_hash", "url": "uri"}[name] for name in by)
     columns = tuple(half for name in by for half in BY[name])
-    return (Sketch("exact", "curate.exact:hashes", columns, (("by", tuple(by)),), 2, reads),)
+    return (Sketch("exact", "curate.exact:hashes", columns, (("by", tuple(by)), *said_of(tokens)), 2, reads),)
 
 
-def hashes(batch: pl.DataFrame, *, by: tuple[str, ...]) -> pl.DataFrame:
+def hashes(batch: pl.DataFrame, *, by: tuple[str, ...], tokens: str = "words") -> pl.DataFrame:
     """Return the halves of the hashes of a batch, null where a document has no such thing."""
     made: dict[str, pl.Series] = {}
     for name in by:
-        given = _words(batch) if name == "text" else _halves(batch["origin_hash"]) if name == "origin" else _halves(_address(batch["uri"]))
+        given = _words(batch, tokens) if name == "text" else _halves(batch["origin_hash"]) if name == "origin" else _halves(_address(batch["uri"]))
         made.update(zip(BY[name], given, strict=True))
     return pl.DataFrame(made)
 
@@ -75,9 +76,9 @@ def _address(uris: pl.Series) -> pl.Series:
     return pl.DataFrame({"uri": uris}).select(host + parts.struct.field("rest").str.strip_suffix("/")).to_series()
 
 
-def _words(batch: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+def _words(batch: pl.DataFrame, tokens: str) -> tuple[pl.Series, pl.Series]:
     split = words(batch)
-    high, low, count = _chained(split.documents, split.lowers, split.flags)
+    high, low, count = _chained(split.documents, *counted(split, tokens))
     texts = batch["text"]
     if not count.all():  # punctuation alone: what stands there is what counts
         wordless = pl.Series(count == 0)

@@ -17,6 +17,7 @@ from catalog.split import split_words
 from curate.models import importance as weights
 from curate.models import linear, lookup, stored
 from curate.models import ngrams as kneser_ney
+from curate.models import vectors as static
 from curate.models.features import Features, Rows, joined, read
 from curate.models.quantiles import EDGES, Quantiles
 from curate.models.quantiles import save as save_quantiles
@@ -117,6 +118,18 @@ def quantiles(ask: Ask, folder: str, *, seed: int, values: str) -> About:
     model = Quantiles.of(ask("values", values))
     about = {"documents": model.counts, "edges": EDGES}
     return {**about, "digest": save_quantiles(model, folder)}
+
+
+def vectors(ask: Ask, folder: str, *, seed: int, embed: str, dimensions: int = 256, max_words: int = 30_000, min_count: int = 3, sif: float = 0.0001) -> About:
+    """Fit static word vectors, for `embedding.vector` and `dedup: {semantic: {model: NAME}}`: PPMI and a truncated decomposition, weighted by SIF.
+
+    embed                  a SELECT that answers `text`
+    dimensions             numbers of a vector
+    max_words, min_count   the commonest words that have a vector of their own; rarer ones have one drawn by their letters
+    sif                    a word of this share of all text weighs half (Arora et al. 2017)
+    """
+    model = static.train(_texts(ask, "embed", embed), seed=seed, dimensions=dimensions, max_words=max_words, min_count=min_count, sif=sif)
+    return {**model.about, "digest": static.save(model, folder)}
 
 
 def _texts(ask: Ask, key: str, sql: str) -> Iterator[pl.Series]:

@@ -1,13 +1,14 @@
 """A document as the set of its word n-grams, hashed: what near-duplicate search compares.
 
 Words are in small letters, what is punctuation alone is left out, and a document of fewer than n words is one gram of all
-that it has; one of none has no gram and is nobody's duplicate.
+that it has; one of none has no gram and is nobody's duplicate. In source code signs and capitals count: they are tokens as words are.
 """
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from catalog.errors import RecipeError, near
 from catalog.schema import mix64
 from catalog.split import PUNCT, SYMBOL, Words
 
@@ -21,6 +22,20 @@ Bytes = npt.NDArray[np.uint8]
 Signatures = npt.NDArray[np.uint32]
 
 SIGN = SYMBOL | PUNCT
+TOKENS = ("words", "code")
+"""What `tokens:` may say: words in small letters without signs, or words and signs as written."""
+
+
+def counted(words: Words, tokens: str) -> tuple[Hashes, Bytes]:
+    """Return the hashes that count, and the flags that leave words out. Raises RecipeError for tokens that it does not know."""
+    if tokens not in TOKENS:
+        raise RecipeError(f"tokens: {tokens!r}{near(str(tokens), TOKENS)}; write words, or code where signs and capitals count")
+    return (words.hashes, np.zeros_like(words.flags)) if tokens == "code" else (words.lowers, words.flags)
+
+
+def said_of(tokens: str) -> tuple[tuple[str, str], ...]:
+    """Return tokens as a knob in an address: none for words, whose tables stood there before there were others."""
+    return () if tokens == "words" else (("tokens", tokens),)
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
@@ -42,12 +57,12 @@ def _grams(lowers: Hashes, flags: Bytes, first: int, last: int, n: int, out: Has
     return count - width + 1
 
 
-def signatures(words: Words, n: int, a: Hashes, b: Hashes) -> tuple[Signatures, npt.NDArray[np.bool_]]:
+def signatures(words: Words, n: int, a: Hashes, b: Hashes, tokens: str = "words") -> tuple[Signatures, npt.NDArray[np.bool_]]:
     """Return MinHash signatures [documents, functions] and which documents have any gram.
 
     Hash function k is the upper half of a[k] * x + b[k] in 64 bits (multiply-shift, Dietzfelbinger 1997); a must be odd.
     """
-    found: tuple[Signatures, npt.NDArray[np.bool_]] = _signatures(words.documents, words.lowers, words.flags, n, a, b)
+    found: tuple[Signatures, npt.NDArray[np.bool_]] = _signatures(words.documents, *counted(words, tokens), n, a, b)
     return found
 
 
@@ -72,9 +87,9 @@ def _signatures(documents: Offsets, lowers: Hashes, flags: Bytes, n: int, a: Has
     return out, some
 
 
-def gram_sets(words: Words, n: int) -> tuple[Hashes, Offsets]:
+def gram_sets(words: Words, n: int, tokens: str = "words") -> tuple[Hashes, Offsets]:
     """Return the distinct grams of each document in rising order, end to end, and n + 1 offsets."""
-    found: tuple[Hashes, Offsets] = _gram_sets(words.documents, words.lowers, words.flags, n)
+    found: tuple[Hashes, Offsets] = _gram_sets(words.documents, *counted(words, tokens), n)
     return found
 
 

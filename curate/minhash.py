@@ -1,10 +1,10 @@
 """Near duplicates: documents that share most of their word n-grams, found by MinHash bands and verified by true Jaccard.
 
 A document is the set of its word n-grams: words in small letters, what is punctuation alone left out; a document of fewer
-words is one gram of all it has. Its signature is, for each of b x r hash functions, the smallest hash of any gram; two
-documents become candidates when all r values of one of b bands agree (Broder 1997; Leskovec et al., chapter 3), which
-at Jaccard s happens with probability 1 - (1 - s^r)^b. Candidates are then compared gram by gram: bands alone
-merge many pairs below the threshold that they are tuned to.
+words is one gram of all it has; of source code, signs and capitals count (`tokens: code`). Its signature is, for each of
+b x r hash functions, the smallest hash of any gram; two documents become candidates when all r values of one of b bands
+agree (Broder 1997; Leskovec et al., chapter 3), which at Jaccard s happens with probability 1 - (1 - s^r)^b. Candidates
+are then compared gram by gram: bands alone merge many pairs below the threshold that they are tuned to.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,17 @@ import polars as pl
 from catalog.errors import RecipeError, near
 from catalog.schema import mix64
 from catalog.stage import declares, words
-from curate.components import Edges, Told, no_edges
+from curate.components import Edges, Told
+from curate.connected import labels
 from curate.corpus import Corpus
-from curate.grams import GOLDEN, Hashes, Signatures, signatures
-from curate.jaccard import compared, united
+from curate.grams import GOLDEN, Hashes, Signatures, said_of, signatures
+from curate.jaccard import Grams, compared
 from curate.sketches import Sketch, tables
 from curate.stars import stars
+from curate.unlike import ROUNDS, SPENT, unlike
 
-VERSION = 2
+VERSION = 3
+TABLE_VERSION = 2
 PRESETS = {"fineweb": (14, 8), "dolma3": (26, 11), "nemo": (20, 13), "rpv2": (9, 13), "dclm": (93, 15), "refinedweb": (450, 20)}
 """Bands and rows. The probability that a pair becomes a candidate at Jaccard .5, .7, .8 and .9:
 
@@ -42,21 +45,20 @@ PERMUTATIONS = 128
 SEED = 0x68656164
 """The hash functions are the same in every run and on every machine, or no two band tables could be compared."""
 
-ROUNDS = 3
-"""How often documents that share a band with an anchor, but too little else, are compared with a next one."""
-
 
 @declares(adds={}, version=VERSION, family="dup")
-def job(corpus: Corpus, before: Edges, *, preset: str | None = None, threshold: float | None = None, verify: float = 0.8, ngram: int = 5) -> Told:
+def job(
+    corpus: Corpus, before: Edges, *, preset: str | None = None, threshold: float | None = None, verify: float = 0.8, ngram: int = 5, tokens: str = "words"
+) -> Told:
     """Join near duplicates. `preset` names bands and rows; `threshold` lets datasketch choose them.
 
     `verify` is the smallest true Jaccard of a pair, 0 takes candidates as they are. Copies that `exact` found stand for one another: only the one with the
-    smallest doc_id is compared with others.
+    smallest doc_id is compared with others. `tokens: code` is for source code: signs and capitals count.
     """
     if not 0 <= verify <= 1 or ngram < 1:
         raise RecipeError(f"minhash: verify: {verify}, ngram: {ngram}; verify is a Jaccard from 0 (not checked) to 1, ngram 1 word or more")
     bands, _ = shape(preset, threshold)
-    paths = tables(corpus, sketches(preset=preset, threshold=threshold, ngram=ngram))["bands"]
+    paths = tables(corpus, sketches(preset=preset, threshold=threshold, ngram=ngram, tokens=tokens))["bands"]
     corpus.tables["bands"] = paths
     names = [(name,) for name in band_names(bands)]
     copies = before.filter(pl.col("jaccard") == 1)["b"].unique()
@@ -64,34 +66,30 @@ def job(corpus: Corpus, before: Edges, *, preset: str | None = None, threshold: 
     corpus.metrics["candidate_pairs"] = candidates.height
     if not verify:
         return Told(candidates.with_columns(jaccard=pl.lit(None, pl.Float64)))
-    return Told(_verified(corpus, paths, names, copies, candidates, ngram, verify))
+    return Told(_verified(corpus, paths, names, copies, candidates, (ngram, tokens), verify))
 
 
-def _verified(corpus: Corpus, paths: list[str], names: Sequence[tuple[str]], copies: pl.Series, candidates: Edges, ngram: int, least: float) -> Edges:
-    """Return the candidates that share enough; those that do not share it with their anchor are compared with the next of their bands.
-
-    An anchor stands for its group; where it turns out to be unlike some of it, those would be compared with nobody. Anchors that failed anyone are
-    left out of the next round, pairs that are joined by then are not compared.
-    """
-    found, seen, spent = no_edges(), candidates.clear(), copies
-    for turn in range(ROUNDS + 1):
-        told = compared(corpus, candidates, ngram)
-        seen = pl.concat([seen, candidates])
-        found = pl.concat([found, told.filter(pl.col("jaccard") >= least)])
-        failed = told.filter(pl.col("jaccard") < least)
-        if turn == ROUNDS or not failed.height:
+def _verified(corpus: Corpus, paths: list[str], names: Sequence[tuple[str]], copies: pl.Series, candidates: Edges, grams: Grams, least: float) -> Edges:
+    """Return the candidates that share enough, and the pairs that do among those whose anchors they are unlike (curate/unlike.py)."""
+    told = compared(corpus, candidates, grams)
+    seen, spent, anchors = told, pl.DataFrame(schema=SPENT), -1
+    for turn in range(ROUNDS):
+        found = seen.filter(pl.col("jaccard") >= least)
+        if found.height == seen.height or spent.height == anchors:
             break
-        spent = pl.concat([spent, failed["a"]]).unique()
-        again = stars(corpus, paths, names, without=spent).join(seen, on=["a", "b"], how="anti")
-        candidates = again.filter(~united(again, found))
+        anchors = spent.height
+        again, spent = unlike(corpus, paths, names, labels(corpus, seen, found), spent, turn == 0)
+        new = again.join(seen, on=["a", "b"], how="anti", maintain_order="left")
+        seen = pl.concat([seen, compared(corpus, new, grams)])
     corpus.metrics["compared_pairs"] = seen.height
-    return found.sort("a_id", "b_id", "a", "b")
+    return seen.filter(pl.col("jaccard") >= least).sort("a_id", "b_id", "a", "b")
 
 
-def sketches(*, preset: str | None = None, threshold: float | None = None, ngram: int = 5, **_: object) -> tuple[Sketch, ...]:
+def sketches(*, preset: str | None = None, threshold: float | None = None, ngram: int = 5, tokens: str = "words", **_: object) -> tuple[Sketch, ...]:
     """Return the band table: a key for each band."""
     bands, rows = shape(preset, threshold)
-    return (Sketch("bands", "curate.minhash:band_table", band_names(bands), (("bands", bands), ("rows", rows), ("ngram", ngram)), VERSION),)
+    knobs = (("bands", bands), ("rows", rows), ("ngram", ngram), *said_of(tokens))
+    return (Sketch("bands", "curate.minhash:band_table", band_names(bands), knobs, TABLE_VERSION),)
 
 
 def band_names(bands: int) -> tuple[str, ...]:
@@ -99,9 +97,9 @@ def band_names(bands: int) -> tuple[str, ...]:
     return tuple(f"band_{band}" for band in range(bands))
 
 
-def band_table(batch: pl.DataFrame, *, bands: int, rows: int, ngram: int) -> pl.DataFrame:
+def band_table(batch: pl.DataFrame, *, bands: int, rows: int, ngram: int, tokens: str = "words") -> pl.DataFrame:
     """Return the band keys of a batch, null for documents without words."""
-    found, some = keys(batch, bands=bands, rows=rows, ngram=ngram)
+    found, some = keys(batch, bands=bands, rows=rows, ngram=ngram, tokens=tokens)
     told = pl.DataFrame(found, schema=list(band_names(bands)))
     return told if some.all() else told.select(pl.when(pl.Series(some)).then(pl.all()))
 
@@ -134,9 +132,11 @@ def functions(count: int) -> tuple[Hashes, Hashes]:
     return draws[::2] | np.uint64(1), draws[1::2]
 
 
-def keys(batch: pl.DataFrame, *, bands: int, rows: int, ngram: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def keys(
+    batch: pl.DataFrame, *, bands: int, rows: int, ngram: int, tokens: str = "words"
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Return the band keys [documents, bands] of a batch, and which documents have words at all."""
-    found, some = signatures(words(batch), ngram, *functions(bands * rows))
+    found, some = signatures(words(batch), ngram, *functions(bands * rows), tokens)
     return band_keys(found, bands).view(np.int64), some
 
 

@@ -2,9 +2,10 @@
 
 A part's jobs say which they need, and what is missing is made in one pass over each file's text, from one split into words. A table has a row for each
 document of its file, in order: doc_id, row, and bigints; null where a document has nothing to be compared by. Its name is its address, so it
-is never made twice, and what comes later is compared with it without the text.
+is never made twice, and what comes later is compared with it without the text. Its footer says of which data file it is, and by what function and knobs.
 """
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from catalog.files import DataFile, DataWriter, address
+from catalog.files import DataFile, DataWriter, address, footer
 from catalog.split import SPLITTER
 from catalog.stage import load
 from catalog.tasks import Task
@@ -55,7 +56,7 @@ def tables(corpus: Corpus, wanted: Sequence[Sketch]) -> dict[str, list[str]]:
     tasks = []
     for place, file in enumerate(corpus.files):
         missing = [
-            {"function": s.function, "columns": s.columns, "knobs": dict(s.knobs), "reads": s.reads, "path": paths[s.name][place]}
+            {"function": s.function, "columns": s.columns, "knobs": dict(s.knobs), "reads": s.reads, "version": s.version, "path": paths[s.name][place]}
             for s in wanted if not os.path.exists(paths[s.name][place])
         ]  # fmt: skip
         if missing:
@@ -69,7 +70,7 @@ def write(task: Task) -> dict[str, object]:
     file, row = as_file(task["file"]), 0
     columns = sorted({"doc_id", *(name for sketch in task["sketches"] for name in sketch["reads"])})
     with ExitStack() as stack:
-        made = [(load(s["function"]), s, stack.enter_context(DataWriter(s["path"], _schema(s["columns"])))) for s in task["sketches"]]
+        made = [(load(s["function"]), s, stack.enter_context(DataWriter(s["path"], _schema(s["columns"]), _footer(s, file)))) for s in task["sketches"]]
         for batch in batches(file, columns):
             places = batch.select("doc_id", row=pl.int_range(row, row + batch.height, dtype=pl.Int64))
             for function, sketch, out in made:
@@ -79,6 +80,31 @@ def write(task: Task) -> dict[str, object]:
         for _, _, out in made:
             out.close()
     return {"task": task["task"], "name": task["name"], "rows": file.rows, "bytes": file.bytes}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A table as its footer tells of it: its path, its data file's id, and what made it, of which version and by which splitter."""
+
+    path: str
+    file: str
+    function: str
+    knobs: str
+    version: int
+    splitter: str
+
+
+def _footer(sketch: dict[str, Any], file: DataFile) -> dict[str, str]:
+    knobs = json.dumps(sketch["knobs"], sort_keys=True)
+    return {"file": file.id, "function": sketch["function"], "knobs": knobs, "version": str(sketch["version"]), "splitter": SPLITTER}
+
+
+def made(path: str) -> Made | None:
+    """Return what a table's footer says of it; None of a file that is no such table, or was made before tables said so."""
+    told = footer(path)
+    if "function" not in told or "file" not in told:
+        return None
+    return Made(path, told["file"], told["function"], told["knobs"], int(told["version"]), told["splitter"])
 
 
 def _schema(columns: Sequence[str]) -> pa.Schema:

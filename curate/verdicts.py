@@ -21,6 +21,7 @@ from catalog.ids import digest
 from catalog.predicates import columns, kind_of, parse, typed
 from catalog.schema import BYTES_A_TOKEN, FACTS, VERDICT
 from catalog.tasks import Task, Workers
+from curate import keepers
 from curate.components import FILE
 from curate.corpus import Corpus, as_file, batches, beside, shelf, to_dict
 from curate.policy import DUPLICATE, SEEN, Policy, check, families, from_body, judged, same_columns
@@ -78,7 +79,7 @@ def judge(
         corpus.clear()
         _write(corpus, policy, family, paths, earlier)
         corpus.clear()
-    columns = tuple((column.name, str(column.type)) for column in VERDICT)
+    columns = tuple((name, str(kind)) for name, kind in keepers.columns(policy, files).items())
     annotations = {
         file.id: Annotation(family, os.path.relpath(path, file.root), at, STAGE, file.rows, columns)
         for file, path, at in zip(files, paths, addresses, strict=True)
@@ -111,6 +112,8 @@ def _write(corpus: Corpus, policy: Policy | None, family: str, paths: Sequence[s
          "out": path, "judged": corpus.scratch(f"judged-{number:06d}.parquet"), "copies": corpus.scratch(f"copies-{number:06d}.parquet")}
         for number, (file, path) in enumerate(zip(corpus.files, paths, strict=True))
     ]  # fmt: skip
+    among = keepers.among(policy, corpus.files)
+    tasks = [{**task, "among": among, "repeats": corpus.scratch(f"repeats-{task['number']:06d}")} for task in tasks]
     found = corpus.map("curate.verdicts:evaluate", tasks)
     if policy is not None:
         refuse_unscored(policy, found)
@@ -118,7 +121,8 @@ def _write(corpus: Corpus, policy: Policy | None, family: str, paths: Sequence[s
     copies = [pl.read_parquet(task["copies"]) for task, result in zip(tasks, found, strict=True) if result["copies"]]
     lost = losing(pl.concat(copies), policy) if copies and policy else pl.Series([], dtype=pl.Int64)
     pl.DataFrame({"ref": lost}).write_parquet(losers, row_group_size=1 << 16)
-    corpus.map("curate.verdicts:settle", [{**task, "losers": losers} for task in tasks])
+    cuts = keepers.write_cuts(corpus.scratch("cuts.parquet"), [task["repeats"] for task in tasks], lost, policy) if among and policy else None
+    corpus.map("curate.verdicts:settle", [{**task, "losers": losers, "cuts": cuts} for task in tasks])
 
 
 def refuse_unscored(policy: Policy, found: Sequence[dict[str, Any]], of: str = "documents") -> None:
@@ -154,15 +158,18 @@ def evaluate(task: Task) -> dict[str, Any]:
     """First pass over one file: each row's reason, if a clause gives one, and the passing rows that have copies."""
     file = as_file(task["file"])
     judge = Bench(file, task["policy"], task["kinds"])
-    judged, copies, start = [], [], 0
+    judged, copies, start, repeats = [], [], 0, keepers.Writer(task["repeats"], judge.policy, task["among"])
     stood = pl.read_parquet(task["stood"], glob=False)[task["stood_as"]].struct.field("kept") if task["stood"] else pl.repeat(False, file.rows, eager=True)
     for batch in judge.batches():
         told = judge.verdict(batch)
         judged.append(told)
         if judge.has_copies:
             refs = pl.int_range(task["number"] * FILE + start, task["number"] * FILE + start + batch.height, dtype=pl.Int64, eager=True)
-            copies.append(judge.copies(batch.with_columns(ref=refs, stood=stood.slice(start, batch.height)), told["reason"]))
+            placed = batch.with_columns(ref=refs, stood=stood.slice(start, batch.height))
+            copies.append(judge.copies(placed, told["reason"]))
+            repeats.add(placed.filter(told["reason"].is_null()))
         start += batch.height
+    repeats.close()
     pl.concat(judged).write_parquet(task["judged"]) if judged else pl.DataFrame(schema=_schema()).write_parquet(task["judged"])
     if judge.has_copies and copies:
         pl.concat(copies).write_parquet(task["copies"])
@@ -179,8 +186,10 @@ def settle(task: Task) -> dict[str, Any]:
     judged = judged.with_columns(reason=reason).with_columns(kept=pl.col("reason").is_null())
     reasons = dict(judged.group_by(pl.col("reason").fill_null("")).len().sort("reason").iter_rows())
     told = {"stage": STAGE, "policy": json.dumps(task["policy"]), "reasons": json.dumps(reasons)}
-    types = {column.name: column.type for column in VERDICT}
-    write_annotation(task["out"], task["family"], judged.select(VERDICT.names), file.ids, file.rows, types, told)
+    types: dict[str, Any] = {column.name: column.type for column in VERDICT}
+    if task["cuts"]:
+        judged, types = judged.with_columns(keepers.column(first, judged.height, task["cuts"])), {**types, **keepers.ADDS}
+    write_annotation(task["out"], task["family"], judged.select(list(types)), file.ids, file.rows, types, told)
     return {"task": task["task"], "name": file.path, "rows": file.rows}
 
 

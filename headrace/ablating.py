@@ -118,13 +118,13 @@ def refuse_short(recipe: Recipe, lake: Lake, keys: dict[str, str], todo: Sequenc
 def _counted(lake: Lake, snapshots: dict[str, Snapshot]) -> dict[str, int]:
     """Return how many tokens each source had in the latest mixture of these very snapshots; nothing where there was none.
 
-    Mixtures do not say under which of several policies they read: then nothing is known.
+    Mixtures do not say under which of several policies they read: then nothing is known. One that reads documents again has more.
     """
     if any(len(snapshot.policies) > 1 for snapshot in snapshots.values()):
         return {}
     of = ", ".join(snapshot.name for snapshot in snapshots.values())
-    told = "lock IN (SELECT lock FROM main.mixture WHERE snapshots = ?)"
-    return {row["source"]: row["available"] for row in rows(lake, "mixture_source", told, [of])}
+    locks = {row["lock"] for row in rows(lake, "mixture", "snapshots = ?", [of]) if not row.get("rehydrate")}
+    return {row["source"]: row["available"] for row in rows(lake, "mixture_source") if row["lock"] in locks}
 
 
 def as_options(line: str) -> str:

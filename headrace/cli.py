@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from catalog.errors import HeadraceError, InputError, near
-from headrace import policies
+from headrace import dedup, policies
 from headrace.options import JsonOption, LakeOption, LockOption, Settings, lake_path
 
 ClickError: Any = typer.BadParameter.__mro__[2]
@@ -25,6 +25,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 the work failed, 2 the input is wrong, 130 interrupted (run again to go on).",
 )
 app.add_typer(policies.app, name="policy")
+app.add_typer(dedup.app, name="dedup")
 
 
 @app.command()
@@ -201,6 +202,7 @@ def train_quality(
     raw: Annotated[str | None, typer.Option(metavar="SELECT", help="The pool that the importance weight is against.")] = None,
     texts: Annotated[str | None, typer.Option(metavar="SELECT", help="Instead: an n-gram language model of these texts.")] = None,
     values: Annotated[str | None, typer.Option(metavar="SELECT", help="Instead: quantiles of these columns of numbers.")] = None,
+    embed: Annotated[str | None, typer.Option(metavar="SELECT", help="Instead: word vectors of these texts.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", metavar="KNOB=VALUE", help="A knob of the fit, such as ngrams=3.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides what is held out.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Fit it again though nothing that it reads has changed.")] = False,
@@ -211,7 +213,7 @@ def train_quality(
     """Train a quality model in place from SQL, and store it in the lake with its metrics and lineage."""
     from headrace.fitting import train_quality as fit
 
-    given = {"positive": positive, "negative": negative, "scores": scores, "target": target, "raw": raw, "texts": texts, "values": values}
+    given = {"positive": positive, "negative": negative, "scores": scores, "target": target, "raw": raw, "texts": texts, "values": values, "embed": embed}
     fit(lake_path(lake), name, {key: query for key, query in given.items() if query is not None}, tuple(settings or ()), seed, force, take, lock_timeout)
 
 

@@ -147,6 +147,8 @@ def _line(part: Part, about: Row) -> str:
         value, low, high = scores["spearman"]
         whole = "; weighted kappa {:.3f} [{:.3f}, {:.3f}]".format(*kappa) if (kappa := scores.get("weighted_kappa")) else ""
         return f"{about['documents']:,} scored; held-out rank correlation {value:.3f} [{low:.3f}, {high:.3f}]{whole}"
+    if "dimensions" in about:
+        return f"{about['vocabulary']:,} words in {about['dimensions']} dimensions from {about['documents']:,} texts"
     if "ngrams" in about:
         return f"{about['words']:,} words, {sum(about['ngrams']):,} n-grams"
     documents = {row["side"]: 0 for row in about["sides"]}

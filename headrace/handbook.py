@@ -127,10 +127,20 @@ COMPARED = {
     "against": {"description": "A dataset whose documents stand: what it has is dropped here as `seen`. It stays as it is.", "type": "string"},
     "append": {"description": "What an earlier version kept stays, and only what is new is dropped as a copy.", "type": "boolean"},
 }
+BANDS: dict[str, Any] = {"patternProperties": {"^[1-9][0-9]*$": {"type": "integer", "minimum": 1}}, "additionalProperties": False}
 MIXED = {
     "by": {
         "description": "What a source is: domain, dataset, a column such as ensemble.tier, or a list of these, whose values make cells such as web/high.",
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+    },
+    "rehydrate": {
+        "description": "How often one epoch reads a document, from how many copies on: {5: 2, 20: 3}; or {by: dup.copies, of: corpus, times: {5: 2}}.",
+        "type": "object", "minProperties": 1,
+        "properties": {
+            "by": {"type": "string"}, "times": {"type": "object", **BANDS},
+            "of": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+        },
+        **BANDS,
     },
     "weights": {"description": "Shares of tokens by source, 1 in all; of cells nested ({web: {high: .6}}) or as web/high.", "type": "object"},
 }

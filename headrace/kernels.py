@@ -34,7 +34,7 @@ curate:
       [language.identify, gopher.signals, c4.signals, fineweb.signals, dclm.signals, refinedweb.signals, nemo.signals, juicer.signals,
        statistics.signals, madlad.signals, stop_words.signals, code.signals, print.signals, screen.signals, urls.listed, pii.spans,
        {contamination.spans: {against: [bench.exam]}}]
-    dedup: {exact: {}, minhash: {preset: fineweb, verify: 0.8}}
+    dedup: {exact: {}, minhash: {preset: fineweb, verify: 0.8}, bloom: {}, substring: {tokens: 8}, lines: {}, paragraphs: {}}
     policy: all
 mix:
   base: {from: corpus, tokenizer: {train: {vocab: 300}}, context: 32, budget: 2k, hold_out: 20%, max_epochs: 9, weights: {books: .9, web: .1}}

@@ -40,8 +40,8 @@ def run(part: Part, work: Work) -> str:
     with Meter(part.id, None, "documents") as meter:
         frozen = freeze(
             str(work.lake.root), snapshots, seed=work.recipe.seed, order=part.given.get("seed"), run_folder=str(work.lake.root / folder), name=part.name,
-            held_out=named(part.given.get("held_out")) or None, words_of=named(under(part.given, "tokenizer.train.on")) or None, meter=meter,
-            gate=gate, **given,
+            held_out=named(part.given.get("held_out")) or None, words_of=named(under(part.given, "tokenizer.train.on")) or None,
+            rehydrate=part.given.get("rehydrate"), meter=meter, gate=gate, **given,
         )  # fmt: skip
     finish(work.lake, work.recipe, part, work.key(part), work.job, str(folder), frozen.tables)
     for note in frozen.notes:

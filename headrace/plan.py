@@ -157,13 +157,17 @@ def mixes(recipe: Recipe, lake: Lake) -> list[str]:
             continue
         given = {key: part.given[key] for key in ("budget", "phases", "by", "context", "hold_out", "max_epochs")}
         given |= {"hold_out": 0.0} if "held_out" in part.given else {}       # it is of other datasets
-        found = plan(snapshots, name=part.name, **given)
+        found = plan(snapshots, name=part.name, rehydrate=part.given.get("rehydrate"), **given)
         wide = max([12, *(len(row.source) for row in found.planned)])
         lines.append(f"\n{part.id}, tokens estimated from bytes:")
         lines += [
             f"  phase {row.phase}: {row.source:{wide}} weight {row.weight:.3f}, {row.tokens:,} tokens of {row.available:,}, {row.epochs:.2f} epochs"
             for row in found.planned
         ]
+        lines += [
+            f"  rehydrate: {one.name:{wide}} an epoch reads {one.documents:,} documents {one.readings:,} times"
+            for one in found.supplies if one.readings is not None and one.name in {row.source for row in found.planned}
+        ]  # fmt: skip
         lines += [f"  short: {found.short}"] if found.short else []
     return lines
 

@@ -1,5 +1,6 @@
 """Why is this document here, or gone: where it came from, what was measured and decided, where it went."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from headrace.clauses import clauses_of
 from headrace.clauses import lines as told
 from headrace.consumed import tokens_of
 from headrace.contamination import question, short
+from headrace.copies import copies_of
+from headrace.copies import lines as copied
 from headrace.done import models, rows, scorers
 from headrace.tables import as_text, cell, printable
 
@@ -54,6 +57,7 @@ def about(lake: Lake, place: Place) -> dict[str, Any]:
         },
         "characters": len(row.get("text") or ""),
         "signals": {name: _plain(values) for name, values in families.items()},
+        "copies": copies_of(lake, place, row),
         "verdicts": verdicts,
         "clauses": clauses_of(lake, place, verdicts),
         "examined": examined(lake, (row.get("contamination") or {}).get("spans") or []),
@@ -121,6 +125,28 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in values.items() if v is not None}
 
 
+MOST = 5
+"""Items of a list that are shown."""
+
+
+def _short(value: Any) -> str:
+    """A value, of a long list its first items: all are in `--json`."""
+    if not isinstance(value, list) or len(value) <= MOST:
+        return cell(value)
+    return f"{cell(value[:MOST])} and {len(value) - MOST:,} more"
+
+
+def merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return spans in order, those that overlap or touch made one."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
+
+
 def _told(story: dict[str, Any]) -> str:
     """The story as text."""
     lines = [f"{story['origin'].get('uri')}", f"  in {story['dataset']}, row {story['row']} of {story['file']}, {story['characters']:,} characters"]
@@ -135,11 +161,16 @@ def _told(story: dict[str, Any]) -> str:
     if gen:
         lines.append(f"  written by {gen['writer']} with {str(gen['model'])[:12]}, depth {gen['depth']}, from {', '.join(gen['parents'] or [])}")
     for family, values in story["signals"].items():
-        lines.append(f"  {family}: " + (", ".join(f"{k} {cell(v)}" for k, v in values.items()) or "none"))
+        lines.append(f"  {family}: " + (", ".join(f"{k} {_short(v)}" for k, v in values.items()) or "none"))
+    lines += copied(story["copies"])
     for family, verdict in story["verdicts"].items():
         clauses = story["clauses"].get(family, [])
         by = f" by {clauses[0]['policy']}" if clauses else ""
         lines += [f"  {family}: " + (f"kept{by}" if verdict["kept"] else f"dropped{by}, {verdict['reason']}"), *told(clauses)]
+        cuts = verdict.get("cuts") or []
+        gone = sum(end - start for start, end in merged([(cut["start"], cut["end"]) for cut in cuts]))
+        shown = ", ".join(f"{cut['kind']} {cut['start']:,}-{cut['end']:,}" for cut in cuts[:MOST]) + (", ..." if len(cuts) > MOST else "")
+        lines += [f"    cuts {gone:,} characters that stand elsewhere too: {shown}"] if cuts else []
     lines += [f"  stands in it: {line}" for line in story["examined"]]
     for said in story["labels"]:
         lines.append(f"  labelled {said['label']}{f' ({reason})' if (reason := said['reason']) else ''} by {said['labeller']} in the set {said['label_set']}")

@@ -15,6 +15,7 @@ import polars as pl
 
 from catalog.errors import InputError, RecipeError, near
 from catalog.files import DataFile, Snapshot, read
+from catalog.offered import COPIES, mend
 
 PLAIN = ("domain", "dataset")
 """What every document has; anything else is `family.column` of an annotation."""
@@ -53,28 +54,28 @@ def check(snapshots: Mapping[str, Snapshot], by: By, where: str) -> None:
     for term in named:
         if term in PLAIN:
             continue
-        family, dot, column = term.partition(".")
-        if not dot or not column:
+        if not all(term.partition(".")):
             raise RecipeError(f"{where}by: {term!r} is neither domain nor dataset nor a column such as ensemble.tier{near(term, PLAIN)}")
         for name, snapshot in snapshots.items():
-            _computed(name, snapshot, family, column, where)
+            computed(name, snapshot, term, f"{where}by: ", KINDS, "cells are of text, whole numbers, or true and false, such as ensemble.tier")
 
 
-def _computed(name: str, snapshot: Snapshot, family: str, column: str, where: str) -> None:
-    """Refuse a column that a dataset does not have, in any of its files, or one that is no name of a cell."""
+def computed(name: str, snapshot: Snapshot, term: str, where: str, kinds: Sequence[str], told: str) -> None:
+    """Refuse a column that a dataset does not have, in any of its files, or one of another kind; `told` says which kinds there may be."""
+    family, _, column = term.partition(".")
     lacking = [file for file in snapshot.files if family not in [a.family for a in file.annotations]]
     if lacking:
         there = sorted({a.family for file in snapshot.files for a in file.annotations if not a.family.startswith("verdict")})
         files = "" if len(lacking) == len(snapshot.files) else f" in {len(lacking):,} of its {len(snapshot.files):,} files"
-        made = "add the stage that computes it to the part that makes the dataset, and run that again"
-        raise InputError(f"{where}by: {family}.{column}: {name} has no family {family!r}{files}{near(family, there)}; {made}")
+        stage = f"{near(family, there)}; add the stage that computes it to the part that makes the dataset"
+        made = mend(family, there) if family == COPIES else stage
+        raise InputError(f"{where}{term}: {name} has no family {family!r}{files}{made}, and run that again")
     for file in snapshot.files:
         columns = dict(file.annotation(family).columns) or _kinds(file, family)
         if column not in columns:
-            raise RecipeError(f"{where}by: {family}.{column}: {name} has no such column{near(column, columns)}")
-        if columns[column] not in KINDS:
-            kinds = "text, whole numbers, or true and false, such as ensemble.tier"
-            raise RecipeError(f"{where}by: {family}.{column} is a {columns[column]}; cells are of {kinds}")
+            raise RecipeError(f"{where}{term}: {name} has no such column{near(column, columns)}")
+        if columns[column] not in kinds:
+            raise RecipeError(f"{where}{term} is a {columns[column]}; {told}")
 
 
 def _kinds(file: DataFile, family: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What freezing makes, whatever is frozen: the documents of all shards, the lists of a lock, rows for the catalogue."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from mixer.contamination import rows_of
 from mixer.lock import save_array
 from mixer.mixture import Phase, Planned, Supply
 from mixer.order import Blend
+from mixer.rehydration import readings, times
 from mixer.shards import Shard
 from mixer.tokenizer import Tokenizer
 
@@ -58,16 +60,22 @@ def gather(shards: Mapping[str, Sequence[Shard]]) -> tuple[pl.DataFrame, list[Sh
 
 
 def listed(run_folder: str, documents: pl.DataFrame, shards: Sequence[Shard]) -> Given:
-    """Write one list of documents, in their order here, into the run folder; return what the lock says of it."""
+    """Write one list of documents, in their order here, into the run folder; return what the lock says of it.
+
+    A document that is read several times in an epoch stands in the list so often; tokens and bytes are an epoch's.
+    """
     used = documents["shard"].unique().sort()
     local = documents["shard"].replace_strict(used, pl.int_range(used.len(), dtype=pl.Int64, eager=True)) if used.len() else documents["shard"]
-    table = documents.select(local, "row", "start", "tokens").to_numpy().reshape(-1, 4)
+    often = times(documents)
+    table = np.repeat(documents.select(local, "row", "start", "tokens").to_numpy().reshape(-1, 4), often.to_numpy(), axis=0)
+    again = readings(documents)
     return {
         "shards": [shards[i].path for i in used],
         "list": save_array(run_folder, table),
         "documents": documents.height,
-        "tokens": int(documents["tokens"].sum()),
-        "bytes": int(documents["n_bytes"].sum()),
+        **({} if again is None else {"readings": again}),
+        "tokens": int((documents["tokens"] * often).sum()),
+        "bytes": int((documents["n_bytes"] * often).sum()),
     }
 
 
@@ -101,6 +109,7 @@ def tables(name: str, lock: Given, sha256: str, planned: Sequence[Planned]) -> d
         "samples": lock["samples"], "tokens": lock["samples"] * lock["context"], "tokenizer": lock["tokenizer"],
         "snapshots": ", ".join(lock["snapshots"]), "held_out_documents": held["documents"],
         "held_out_tokens": held["tokens"], "held_out_bytes": held["bytes"],
+        **({"rehydrate": json.dumps(lock["rehydrate"])} if "rehydrate" in lock else {}),
     }  # fmt: skip
     sources = [
         {

@@ -6,7 +6,7 @@ import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -16,7 +16,7 @@ from catalog.files import Annotation, Snapshot, address, read
 from catalog.progress import Meter
 from catalog.schema import BYTES_A_TOKEN
 from catalog.written import size
-from mixer import cells, mixture
+from mixer import cells, mixture, rehydration
 from mixer import lock as locks
 from mixer.ancestry import with_ancestors
 from mixer.apart import Apart, Choice, apart
@@ -25,6 +25,7 @@ from mixer.contamination import Gate, passed
 from mixer.frozen import NOTHING, Frozen, Given, counts, gather, listed, lock_of, lock_phases, sources, tables
 from mixer.holdout import hold_out as choose_held_out
 from mixer.mixture import Phase, Planned, Supply
+from mixer.rehydration import TIMES, Rehydrate
 from mixer.sampling import BYTES, texts
 from mixer.shards import Shard, build, edits, verdict
 from mixer.tokenizer import VERSION, identity, load, train
@@ -47,6 +48,15 @@ class Plan:
     hopeless: bool
 
 
+class Kept(NamedTuple):
+    """What a policy keeps of a source. bytes, readings: of one epoch, which may read a document again; stored, documents: what there is."""
+
+    bytes: int
+    documents: int
+    readings: int
+    stored: int
+
+
 def freeze(
     lake_root: str,
     snapshots: Mapping[str, Snapshot],
@@ -64,38 +74,43 @@ def freeze(
     words_of: Mapping[str, Snapshot] | None = None,
     order: int | None = None,
     max_epochs: float | Mapping[str, float] = 4,
-    threads: int | None = None,
-    meter: Meter | None = None,
-    gate: Gate | None = None,
-) -> Frozen:
+    rehydrate: Mapping[Any, Any] | None = None,
+    threads: int | None = None, meter: Meter | None = None, gate: Gate | None = None,
+) -> Frozen:  # fmt: skip
     """Freeze a mixture of snapshots (by the names that the recipe gives them) into a run folder.
 
     held_out: the hold-out is `hold_out` of what all of these keep, not of what is mixed. words_of: what a tokenizer is trained on, else the mixture.
-    `seed` chooses both, `order`, else the seed, the order of samples. gate: how much of evaluation sets may stand in it. What was done before is found
-    by its address: tokenizers under lake/models, shards under lake/shards. lock.sha256 is written last. Raises RecipeError and InputError with the fix.
+    `seed` chooses both, `order`, else the seed, the order of samples. rehydrate: as a recipe has it. gate: how much of evaluation sets may stand in it.
+    What was done before is found by its address: tokenizers under lake/models, shards under lake/shards. lock.sha256 is written last. Raises
+    RecipeError and InputError, each naming the fix.
     """
     where = f"mix.{name}: "
     asked: dict[str, Any] = {"budget": budget, "phases": phases, "by": by, "context": context, "max_epochs": max_epochs}
-    asked["hold_out"] = 0.0 if held_out else hold_out        # of the mixture itself
-    _refuse_hopeless(plan(snapshots, name=name, **asked), tokenizer)   # names, weights and figures too, before the work
+    again, asked["hold_out"] = rehydration.asked(rehydrate, snapshots, where), 0.0 if held_out else hold_out   # of the mixture itself
+    _refuse_hopeless(plan(snapshots, name=name, rehydrate=rehydrate, **asked), tokenizer)   # names, weights and figures too, before the work
     opened = load(_tokenizer(lake_root, words_of or snapshots, tokenizer, seed, where), threads)
-    frame, shards = gather({one: build(snapshot, opened, meter) for one, snapshot in snapshots.items()})
-    if not frame.height:
-        raise InputError(f"{where}no text is left of {', '.join(snapshots)}; look at what the policy cuts")
-    frame = cells.gathered(with_ancestors(frame, lake_root, snapshots), snapshots, by)
+    frame, shards = _gathered({one: build(snapshot, opened, meter) for one, snapshot in snapshots.items()}, lake_root, snapshots, by, where)
     choice = Choice(hold_out, seed, cells.domains(frame, by, _weighed(phases)), where)
     held = apart(lake_root, held_out, snapshots, frame, opened, choice, meter) if held_out else _own(frame, shards, choice)
-    resolved, found = _sources(frame.filter(~pl.Series(held.tied)), sorted(frame[cells.key(by)].unique()), asked, where)
-    supplies = [supply for supply, _ in found]
+    trained = rehydration.counted(frame.filter(~pl.Series(held.tied)), snapshots, again)
+    resolved, found = _sources(trained, sorted(frame[cells.key(by)].unique()), asked, where)
     lock = lock_of(
-        "lm", opened, [snapshot.name for snapshot in snapshots.values()], **passed(gate, snapshots, [rows for _, rows in found], where),
+        "lm", opened, [one.name for one in snapshots.values()], root=locks.root_from(lake_root, run_folder),
         seed=seed if order is None else order, context=context, samples=sum(phase.samples for phase in resolved),
-        sources=sources(run_folder, found, resolved, shards), phases=lock_phases(resolved, [s.name for s in supplies]),
-        held_out=_held_out(run_folder, held.documents, held.shards, context), **_beside(frame, held, held_out, by), root=locks.root_from(lake_root, run_folder),
+        sources=sources(run_folder, found, resolved, shards), phases=lock_phases(resolved, [supply.name for supply, _ in found]),
+        held_out=_held_out(run_folder, held.documents, held.shards, context), **_beside(frame, held, held_out, by, again),
+        **passed(gate, snapshots, [rows for _, rows in found], where),
     )  # fmt: skip
-    sha = locks.freeze(run_folder, lock, opened.folder)
-    planned = mixture.plan(supplies, resolved, context)
-    return Frozen(lock, sha, tuple(planned), counts(frame, held.tied), _dropped(shards), _notes(held, lock), tables(name, lock, sha, planned))
+    sha, planned = locks.freeze(run_folder, lock, opened.folder), mixture.plan([supply for supply, _ in found], resolved, context)
+    return Frozen(lock, sha, tuple(planned), counts(frame, held.tied), _dropped(shards), _notes(held, lock, found), tables(name, lock, sha, planned))
+
+
+def _gathered(built: Mapping[str, list[Shard]], lake_root: str, snapshots: Mapping[str, Snapshot], by: By, where: str) -> tuple[pl.DataFrame, list[Shard]]:
+    """Return the documents of the shards, with what they were written from and the cell of each. Raises InputError where there is none."""
+    frame, shards = gather(built)
+    if not frame.height:
+        raise InputError(f"{where}no text is left of {', '.join(snapshots)}; look at what the policy cuts")
+    return cells.gathered(with_ancestors(frame, lake_root, snapshots), snapshots, by), shards
 
 
 def plan(
@@ -108,6 +123,7 @@ def plan(
     context: int = 1024,
     hold_out: float = 0.0,
     max_epochs: float | Mapping[str, float] = 4,
+    rehydrate: Mapping[Any, Any] | None = None,
     counted: Mapping[str, int] | None = None,
 ) -> Plan:
     """Return what `freeze` would plan, with tokens estimated from the bytes that the policy keeps; writes nothing.
@@ -117,12 +133,14 @@ def plan(
     where = f"mix.{name}: "
     _check(snapshots, by, where)
     mixture.check_figures(budget, context, hold_out, max_epochs, where)
-    sizes = kept_bytes(snapshots, by)
+    again = rehydration.asked(rehydrate, snapshots, where)
+    sizes = kept_bytes(snapshots, by, again)
     if not sizes:
         raise InputError(f"{where}nothing is kept of {', '.join(snapshots)}; look at what the policy drops with `headrace show DATASET --dropped REASON`")
     mixture.check_caps(max_epochs, sizes, where)
-    tokens = {one: int(kept * (1 - hold_out) / BYTES_A_TOKEN) for one, (kept, _) in sizes.items()} | dict(counted or {})
-    supplies = [Supply(one, sizes[one][1], tokens[one], mixture.rows(tokens[one], context)) for one in sorted(sizes)]
+    tokens = {one: int(kept.bytes * (1 - hold_out) / BYTES_A_TOKEN) for one, kept in sizes.items()} | dict(counted or {})
+    told = {one: kept.readings if again else None for one, kept in sizes.items()}
+    supplies = [Supply(one, sizes[one].documents, tokens[one], mixture.rows(tokens[one], context), told[one]) for one in sorted(sizes)]
     resolved = mixture.phases(phases, [supply.name for supply in supplies], budget, context, where)
 
     def shortage(supplies: Sequence[Supply]) -> str | None:
@@ -133,8 +151,8 @@ def plan(
         return None
 
     short = shortage(supplies)
-    hopeless = short is not None and shortage(_most(sizes, snapshots, context)) is not None
-    total = sum(kept for kept, _ in sizes.values())
+    hopeless = short is not None and shortage(_most(sizes, snapshots, context, again)) is not None
+    total = sum(kept.stored for kept in sizes.values())
     return Plan(tuple(mixture.plan(supplies, resolved, context)), tuple(supplies), math.ceil(total / BYTES_A_TOKEN) * 2, short, hopeless)
 
 
@@ -144,11 +162,11 @@ def _refuse_hopeless(first: Plan, tokenizer: Mapping[str, Any]) -> None:
         raise InputError(f"{first.short} (tokens are estimated from bytes)")
 
 
-def _most(sizes: Mapping[str, tuple[int, int]], snapshots: Mapping[str, Snapshot], context: int) -> list[Supply]:
+def _most(sizes: Mapping[str, Kept], snapshots: Mapping[str, Snapshot], context: int, again: Rehydrate | None) -> list[Supply]:
     """What sources can have at most: a token a byte, as a byte-level tokenizer gives, one that ends each document, and what masks may add."""
-    added = sum(_added(snapshot) for snapshot in snapshots.values())
-    most = {one: kept + documents + added for one, (kept, documents) in sizes.items()}
-    return [Supply(one, sizes[one][1], most[one], mixture.rows(most[one], context)) for one in sorted(sizes)]
+    added = sum(_added(snapshot) for snapshot in snapshots.values()) * max([1, *(often for _, often in (again.times if again else ()))])
+    most = {one: kept.bytes + kept.readings + added for one, kept in sizes.items()}
+    return [Supply(one, sizes[one].documents, most[one], mixture.rows(most[one], context)) for one in sorted(sizes)]
 
 
 def _added(snapshot: Snapshot) -> int:
@@ -175,21 +193,26 @@ def _check(snapshots: Mapping[str, Snapshot], by: By, where: str) -> None:
     cells.check(snapshots, by, where)
 
 
-def kept_bytes(snapshots: Mapping[str, Snapshot], by: By = "domain") -> dict[str, tuple[int, int]]:
-    """Return the bytes and documents that policies keep, by source; text is read only where no verdict counts its bytes."""
-    frames, source, beside = [], cells.key(by), cells.families(by)
+def kept_bytes(snapshots: Mapping[str, Snapshot], by: By = "domain", again: Rehydrate | None = None) -> dict[str, Kept]:
+    """Return what policies keep, by source; text is read only where no verdict counts its bytes."""
+    frames, source = [], cells.key(by)
     for name, snapshot in snapshots.items():
-        kept = verdict(snapshot)
+        kept, more = verdict(snapshot), again if again and again.reads(name) else None
+        beside = list(dict.fromkeys([*cells.families(by), *([more.family] if more else [])]))
         for file in snapshot.files:
             if kept in [a.family for a in file.annotations]:
                 rows = read(file, ["domain"], list(dict.fromkeys([kept, *beside]))).filter(pl.col(kept).struct.field("kept"))
                 rows = rows.select("domain", *beside, bytes=pl.col(kept).struct.field("bytes"))
             else:
                 rows = read(file, ["domain", "text"], beside).select("domain", *beside, bytes=pl.col("text").str.len_bytes().cast(pl.Int64))
-            rows = rows.with_columns(domain=pl.col("domain").fill_null("none"), dataset=pl.lit(name))
-            frames.append((rows if cells.plain(by) else cells.named(rows, by)).select("bytes", source))
-    found = pl.concat(frames).group_by(source).agg(pl.col("bytes").sum(), pl.len().alias("n")) if frames else pl.DataFrame({source: [], "bytes": [], "n": []})
-    return {str(one): (int(total), int(n)) for one, total, n in found.select(source, "bytes", "n").iter_rows()}
+            often = more.factor() if more else pl.lit(1, pl.Int64).alias(TIMES)
+            rows = rows.with_columns(often, domain=pl.col("domain").fill_null("none"), dataset=pl.lit(name))
+            frames.append((rows if cells.plain(by) else cells.named(rows, by)).select("bytes", TIMES, source))
+    if not frames:
+        return {}
+    each = pl.col("bytes") * pl.col(TIMES)
+    found = pl.concat(frames).group_by(source).agg(each.sum().alias("each"), pl.len(), pl.col(TIMES).sum(), pl.col("bytes").sum())
+    return {str(one): Kept(*map(int, row)) for one, *row in found.select(source, "each", "len", TIMES, "bytes").iter_rows()}
 
 
 def _tokenizer(lake_root: str, snapshots: Mapping[str, Snapshot], given: Mapping[str, Any], seed: int, where: str) -> str:
@@ -248,8 +271,8 @@ def _sources(frame: pl.DataFrame, names: Sequence[str], asked: Given, where: str
 
 
 def _supply(name: str, documents: pl.DataFrame, context: int) -> Supply:
-    tokens = int(documents["tokens"].sum())
-    return Supply(name, documents.height, tokens, mixture.rows(tokens, context))
+    tokens = int((documents["tokens"] * rehydration.times(documents)).sum())
+    return Supply(name, documents.height, tokens, mixture.rows(tokens, context), rehydration.readings(documents))
 
 
 def _held_out(run_folder: str, documents: pl.DataFrame, shards: Sequence[Shard], context: int) -> Given:
@@ -282,19 +305,21 @@ def _weighed(phases: Phases) -> set[str]:
     return {name for phase in phases for name, weight in phase["weights"].items() if weight > 0}
 
 
-def _beside(frame: pl.DataFrame, held: Apart, held_out: Mapping[str, Snapshot] | None, by: By) -> Given:
-    """What the lock says of cells, and of a hold-out that is not the mixture's own: of which snapshots it is, what it keeps from training."""
+def _beside(frame: pl.DataFrame, held: Apart, held_out: Mapping[str, Snapshot] | None, by: By, again: Rehydrate | None) -> Given:
+    """What the lock says of cells, of documents that are read again, and of a shared hold-out: of which snapshots it is, what it keeps from training."""
     told: Given = {} if cells.plain(by) else {"by": list(cells.terms(by))}
+    if again:
+        told["rehydrate"] = again.told()
     if held_out:
         away = frame.filter(pl.Series(held.tied))
         told["apart"] = {"of": list(held_out), "documents": away.height, "tokens": int(away["tokens"].sum())}
     return told
 
 
-def _notes(held: Apart, lock: Given) -> tuple[str, ...]:
+def _notes(held: Apart, lock: Given, found: Sequence[tuple[Supply, pl.DataFrame]]) -> tuple[str, ...]:
     notes = [f"nothing is held out of {', '.join(held.without)}: each is too few groups of hosts, files and duplicates"] if held.without else []
     if not held.searched:
         notes.append("no dataset here was searched for near copies, so some of the hold-out's may be trained on; give one dedup:")
     if "apart" in lock and (away := lock["apart"])["documents"]:
         notes.append(f"{away['documents']:,} documents ({away['tokens']:,} tokens) are held out or tied to what is, and not trained on")
-    return tuple(notes)
+    return (*notes, *(rehydration.notes(pl.concat([documents for _, documents in found])) if "rehydrate" in lock else ()))

@@ -19,12 +19,16 @@ Weights = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Supply:
-    """What one source has: documents, tokens, and rows of context that one pass over it makes."""
+    """What one source has: documents, tokens, and rows of context that one pass over it makes.
+
+    `readings` are the documents that a pass reads where some are read again (`mixer.rehydration`), and tokens are those of all of them.
+    """
 
     name: str
     documents: int
     tokens: int
     rows: int
+    readings: int | None = None
 
 
 @dataclass(frozen=True)

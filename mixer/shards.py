@@ -27,6 +27,7 @@ import polars as pl
 import pyarrow as pa
 
 from catalog import spans
+from catalog.cuts import settled
 from catalog.errors import InputError
 from catalog.files import DataFile, DataWriter, Snapshot, address, read, verdict_family, write_json
 from catalog.progress import Meter
@@ -115,7 +116,10 @@ def verdict(snapshot: Snapshot) -> str:
 def edits(snapshot: Snapshot) -> dict[str, Any]:
     """Return what the first policy masks and cuts, as `catalog.spans` takes it."""
     first = snapshot.policies[0] if snapshot.policies else {}
-    return {name: first[name] for name in ("mask", "cut") if first.get(name)}
+    found = {name: first[name] for name in ("mask", "cut") if first.get(name)}
+    if "cut" in found:
+        found["cut"] = settled(found["cut"], snapshot.files, verdict(snapshot))
+    return found
 
 
 def build(snapshot: Snapshot, tokenizer: Tokenizer, meter: Meter | None = None) -> list[Shard]:
@@ -185,7 +189,7 @@ def _slices(snapshot: Snapshot, file: DataFile, columns: Sequence[str], families
     """Yield the rows of a data file that the first policy keeps, a slice at a time."""
     there = [a.family for a in file.annotations]
     kept = verdict(snapshot)
-    beside = [*families, *(name for name in (kept, "dup") if name in there)]
+    beside = list(dict.fromkeys([*families, *(name for name in (kept, "dup") if name in there)]))
     step = max(1, min(SLICE_ROWS, file.rows * SLICE_BYTES // max(file.bytes, 1)))
     for start in range(0, file.rows, step):
         batch = read(file, [*FACTS, *columns], beside, rows=slice(start, start + step))

@@ -17,7 +17,7 @@ WORDS = ["river", "wheel", "mill", "water", "stone", "flour", "grain", "sluice",
 FAMILIES: dict[str, dict[str, pa.DataType]] = {
     "verdict": {field.name: field.type for field in VERDICT},
     "pii": {"spans": pa.list_(SPAN)},
-    "dup": {"cluster": pa.string(), "size": pa.int64()},
+    "dup": {"cluster": pa.string(), "size": pa.int64(), "copies": pa.int64()},
     "ensemble": {"bucket": pa.int64(), "tier": pa.string(), "score": pa.float64()},
     "c4": {"cuts": pa.list_(SPAN)},
 }
@@ -77,7 +77,7 @@ def annotation(family: str, one: dict[str, Any]) -> dict[str, Any]:
     return {
         "verdict": {"kept": one["kept"], "domain": one["domain"], "bytes": len(one["text"].encode())},
         "pii": {"spans": [{"kind": "email", "start": at, "end": at + len(SECRET)}]},
-        "dup": {"cluster": one["cluster"], "size": 1},
+        "dup": {"cluster": one["cluster"], "size": one.get("size", 1), "copies": one.get("copies")},
         "ensemble": {"bucket": tier(one) and len(tier(one) or ""), "tier": tier(one), "score": 0.5},
         "c4": {"cuts": [{"kind": "number", "start": 0, "end": one["text"].find(" ") + 1}]},
     }[family]

@@ -95,6 +95,15 @@ def test_what_is_there_is_not_refused(tmp_path: Path) -> None:
         load(written(tmp_path, rest))
 
 
+@pytest.mark.parametrize("reads", ["cut: [dup.lines]", "drop: {much: dup.line_share > .5}", "keep: [dup.line_documents]"])
+def test_a_job_that_dedup_does_not_name_is_named(reads: str, tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "mine.yaml").write_text(f"{reads}\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"x.yaml:15: policy mine reads 'dup.line\w*', which nothing in curate.corpus computes; add lines: to its dedup:$"):
+        load(written(tmp_path, "    dedup: {exact: {}, substring: {}}\n    policy: mine\n"))
+    load(written(tmp_path, "    dedup: {exact: {}, lines: {}}\n    policy: mine\n"))
+
+
 def test_a_model_is_named_as_a_part_of_the_recipe_is(tmp_path: Path) -> None:
     def model(name: str) -> str:
         part = load(written(tmp_path, f"    - quality.score: {{model: {name}}}\n")).part("curate.corpus")

@@ -50,6 +50,17 @@ def test_a_receipt_stays_as_long_as_what_it_is_about(lake):
     assert all((lake.root / path).is_file() for path in kept) and lake.gc(grace=0) == []
 
 
+def test_what_documents_are_compared_by_stays_beside_the_results(lake):
+    lake.commit(draft([gopher(data_file(lake.root, "web", "a"), "corpus")], "corpus"))
+    made = ("a.exact-12ab.parquet", "a.bands-12ab.parquet", "jaccard-12ab-34cd.parquet", "bloom-12ab.npy", "bloom-12ab.parquet")
+    gone = ("annotations/corpus/r1/a.gopher-56ef.parquet", "annotations/corpus/r1/bloom-12ab.npy.tmp", *(f"annotations/corpus/r2/{name}" for name in made))
+    for path in (*(f"annotations/corpus/r1/{name}" for name in made), *gone):
+        (lake.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (lake.root / path).write_text("")
+    assert {g.path for g in lake.gc(apply=True, grace=0)} == set(gone)
+    assert all((lake.root / "annotations/corpus/r1" / name).is_file() for name in made)
+
+
 @pytest.mark.parametrize("place", ["annotations/other/sample", "annotations/other/quarantine", "locator"])
 def test_a_file_that_goes_while_it_is_being_published_is_never_named(lake, monkeypatch, place):
     lake.commit(draft([data_file(lake.root, "web", "a")]))

@@ -169,6 +169,42 @@ def executors(cluster: Cluster) -> list[int]:
     return found
 
 
+def seen(driver: "subprocess.Popen[bytes]", folder: Path, pattern: str) -> Path:
+    """Wait until there is a file of this name."""
+    end = time.monotonic() + 240
+    while not (found := sorted(folder.glob(pattern))):
+        assert time.monotonic() < end and driver.poll() is None, pattern
+        time.sleep(0.02)
+    return found[0]
+
+
+@pytest.mark.chaos
+def test_duplicates_survive_the_driver_and_an_executor(cluster: Cluster, tmp_path: Path) -> None:
+    """The driver dies when exact copies are joined and near ones are not; started again, it loses an executor in the middle of that join."""
+    files = corpus(tmp_path / "lake", texts(), files=4)
+    policy, folder = tmp_path / "policy.yaml", tmp_path / "lake/annotations/there/run"
+    policy.write_text("keep: [length(text) DESC]\n")
+    order = {"files": [to_dict(file) for file in files], "folder": str(folder), "policy": str(policy), "stages": []}
+    driver = drive(cluster, tmp_path / "first", **order)
+    seen(driver, folder, "*.work/edges-1-4.spark/_SUCCESS")
+    driver.kill()
+    driver.wait()
+    made = sorted(folder.glob("*.bands-*.parquet"))
+    assert not list(folder.glob("*.dup-*.parquet")) and len(made) == 4
+    times = [path.stat().st_mtime_ns for path in made]
+    driver = drive(cluster, tmp_path / "second", **order)
+    seen(driver, folder, "*.work/edges-14-3.spark/_temporary")
+    os.kill(executors(cluster)[0], signal.SIGKILL)
+    there = answer(driver, tmp_path / "second")
+    assert "error" not in there, there
+    assert [path.stat().st_mtime_ns for path in made] == times, "no text was hashed twice"
+    here = curate(files, str(tmp_path / "lake/annotations/here/run"), str(policy), [], workers=0)
+    assert {name: there[name] for name in ("metrics", "kept", "reasons")} == {name: here[name] for name in ("metrics", "kept", "reasons")}
+    for name in ("dup", "verdict"):
+        pairs = zip(here["paths"][name], there["paths"][name], strict=True)
+        assert all(duckdb.sql(f"FROM ({rows_of(a, name)}) EXCEPT ALL FROM ({rows_of(b, name)})").fetchall() == [] for a, b in pairs)
+
+
 RECIPE = """
 name: pages
 seed: 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from catalog.errors import InputError
 from curate import fit
-from curate.models import kept, lookup, quantiles, stored
+from curate.models import kept, lookup, quantiles, stored, vectors
 from curate.models.quantiles import Quantiles
 
 WORDS = ["the", "mill", "water", "wheel", "corn", "flour", "stone", "valley", "a", "of", "to", "and", "in", "it", "was", "slow", "river"]
@@ -42,10 +42,11 @@ def tables() -> dict[str, tuple[Callable[..., Any], Rows, dict[str, Any]]]:
         "importance": (fit.importance, {"target": pl.DataFrame({"text": good}), "raw": words}, small),
         "language_model": (fit.language_model, {"texts": words}, {"order": 3, "max_words": 11, "prune": [0, 0, 1]}),
         "quantiles": (fit.quantiles, {"values": numbers}, {}),
+        "vectors": (fit.vectors, {"embed": words}, {"max_words": 11, "dimensions": 8}),
     }
 
 
-KINDS = ("classifier", "scorer", "importance", "language_model", "quantiles")
+KINDS = ("classifier", "scorer", "importance", "language_model", "quantiles", "vectors")
 
 
 def answers(rows: Rows, seed: int, piece: int) -> fit.Ask:
@@ -124,6 +125,7 @@ def test_scores_that_are_grades_say_how_far_they_agree(first: dict[str, fit.Abou
 
 LOADS: dict[str, Callable[..., Any]] = {
     "classifier": stored.load, "scorer": stored.load, "importance": stored.load, "language_model": lookup.load, "quantiles": quantiles.load,
+    "vectors": vectors.load,
 }  # fmt: skip
 
 

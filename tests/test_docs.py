@@ -33,7 +33,7 @@ PAGES = sorted([*HOME.glob("*.md"), *HOME.glob("docs/**/*.md")])
 BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMANDS = (
     "ablate", "init", "run", "plan", "ls", "show", "sql", "label", "train-quality", "why", "trace", "policy", "adopt", "jobs", "logs", "cancel", "gc", "fetch",
-    "ship", "doctor", "export", "contamination",
+    "ship", "doctor", "export", "dedup", "contamination",
 )  # fmt: skip
 
 
@@ -77,12 +77,15 @@ def test_help_lists_exactly_the_commands_that_there_are() -> None:
     assert sorted(listed) == sorted(COMMANDS)
 
 
-@pytest.mark.parametrize("command", [*((name,) for name in COMMANDS), *(("policy", name) for name in ("try", "apply", "fit", "stop-words"))], ids=" ".join)
+DEEPER = (*(("policy", name) for name in ("try", "apply", "fit", "stop-words")), ("dedup", "query"))
+
+
+@pytest.mark.parametrize("command", [*((name,) for name in COMMANDS), *DEEPER], ids=" ".join)
 def test_every_command_explains_itself(command: tuple[str, ...]) -> None:
     said = headrace(*command, "--help")
     assert said.code == 0
     assert "Usage: headrace" in said.out
-    assert "--lake" in said.out or command in (("init",), ("fetch",), ("ship",), ("policy",))
+    assert "--lake" in said.out or command in (("init",), ("fetch",), ("ship",), ("policy",), ("dedup",))
 
 
 def test_readme_names_every_command() -> None:

@@ -181,6 +181,12 @@ def test_a_budget_that_may_not_suffice_is_told_and_one_that_does_is_not(lake: Pa
     assert told(20_000) == []
     lines = told(size * 2)                                   # the good alone: twice what four epochs give by its bytes, half of what they could
     assert [line.partition(": web is short: ")[0] for line in lines] == [f"{name}@v1: may not suffice, by its bytes" for name in ("corpus", "raw")], lines
+    with Lake.open(lake) as opened:                          # one that reads documents again has counted more than there is
+        opened.record(
+            {"mixture": [{"mixture": "n", "lock": "k", "snapshots": "raw@v1", "kind": "lm", "tokens": 1, "rehydrate": "{}"}],
+             "mixture_source": [{"mixture": "n", "lock": "k", "source": "web", "available": size}]}, "run-y",
+        )  # fmt: skip
+    assert told(size * 2) == lines
     with Lake.open(lake) as opened:                          # what a mixture counted is no guess
         opened.record(
             {"mixture": [{"mixture": "m", "lock": "l", "snapshots": "raw@v1", "kind": "lm", "tokens": 1}],
