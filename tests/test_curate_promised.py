@@ -99,7 +99,7 @@ def test_what_changes_between_plan_and_work_is_refused(kind: str, lake: Lake, tm
     os.utime(tmp_path / "it", (10**9, 10**9 + 1))                                  # what is asked for its digest twice is told by size and time
     for file in (tmp_path / "it").glob("*"):
         os.utime(file, (10**9, 10**9 + 1))
-    with pytest.raises(InputError, match="curate.corpus: a list or a model that its stages name was changed since this run was planned"):
+    with pytest.raises(InputError, match="curate.corpus: a list, a model or an evaluation set that it names was changed since this run was planned"):
         curating.run(made.part("curate.corpus"), work)
     assert part_keys(made, lake)["curate.corpus"] != work.keys["curate.corpus"]
 
