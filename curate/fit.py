@@ -121,7 +121,7 @@ def quantiles(ask: Ask, folder: str, *, seed: int, values: str) -> About:
 
 
 def vectors(ask: Ask, folder: str, *, seed: int, embed: str, dimensions: int = 256, max_words: int = 30_000, min_count: int = 3, sif: float = 0.0001) -> About:
-    """Fit static word vectors, for `embedding.vector` and `dedup: {semantic: {model: NAME}}`: PPMI and a truncated decomposition, weighted by SIF.
+    """Fit static word vectors, for `embedding.vector` and `semantic: {vectors: embedding.vector}`: PPMI and a truncated decomposition, weighted by SIF.
 
     embed                  a SELECT that answers `text`
     dimensions             numbers of a vector

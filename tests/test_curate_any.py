@@ -18,10 +18,11 @@ from catalog.stage import Bound, Target, load
 from catalog.staged import Stage
 from curate import annotate, fit
 from headrace.handbook import functions
+from tests.bench_making import MILL, index
 from tests.test_ingest_land import landed
 
-ELSEWHERE = {"trove.block", "trove.pipeline", "ensemble.buckets", "composite.score"}
-"""Blocks of others, and two stages that read no text: they are tested in files of their own."""
+ELSEWHERE = {"trove.block", "trove.pipeline", "ensemble.buckets", "composite.score", "embedding.minilm"}
+"""Blocks of others, two stages that read no text, and one whose model is not part of the set-up: they are tested in files of their own."""
 STAGES = [(name, target) for name, target, _ in functions("Stages", "curate") if name not in ELSEWHERE]
 
 ODD = (
@@ -44,9 +45,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
     fit.classifier(ask, str(folder / "quality"), seed=1, positive="", negative="", buckets=512)
     fit.language_model(ask, str(folder / "perplexity"), seed=1, texts="", order=2)
+    fit.vectors(ask, str(folder / "embedding"), seed=1, embed="", dimensions=8)
+    index(folder / "contamination", {"bench.mill": MILL})
     (folder / "words.txt").write_text("water\nmill wheel\n水\n", encoding="utf-8")
     (folder / "hosts.csv").write_text("mill.example,2026-01-01\n", encoding="utf-8")
-    return {name: str(folder / name) for name in ("quality", "perplexity", "words.txt", "hosts.csv")}
+    return {name: str(folder / name) for name in ("quality", "perplexity", "embedding", "contamination", "words.txt", "hosts.csv")}
 
 
 def documents(texts: list[str | None]) -> pl.DataFrame:
@@ -58,7 +61,8 @@ def documents(texts: list[str | None]) -> pl.DataFrame:
 
 def knobs_of(target: Target, models: dict[str, str]) -> dict[str, Any]:
     """The knobs that a stage cannot do without."""
-    given = {"model": models.get(target.module.rpartition(".")[2]), "lists": {"en": models["words.txt"]}, "hosts": models["hosts.csv"]}
+    own = {"model": models.get(target.module.rpartition(".")[2]), "against": models["contamination"]}
+    given = {**own, "lists": {"en": models["words.txt"]}, "hosts": models["hosts.csv"]}
     return {knob: given[knob] for knob in target.required}
 
 

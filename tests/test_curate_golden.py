@@ -17,18 +17,20 @@ import yaml
 
 from catalog.schema import DOCUMENT
 from catalog.stage import Target, load
-from curate.models import quantiles, stored
+from curate.models import quantiles, stored, vectors
 from curate.models.calibration import Calibration
 from curate.models.features import Features
 from curate.models.linear import Model
+from curate.models.vocabulary import word_table
 from curate.policy import check
 from curate.policy import load as load_policy
 from headrace.handbook import functions
+from tests.bench_making import MILL, index
 
 PAGES = sorted(Path(__file__).parent.glob("golden/curate/*.yaml"))
 RECIPES = Path(__file__).parent.parent / "recipes/policies"
-ELSEWHERE = {"trove.block", "trove.pipeline"}
-"""Blocks of others, whose columns are what these say: test_catalog_trove.py."""
+ELSEWHERE = {"trove.block", "trove.pipeline", "embedding.minilm"}
+"""Blocks of others, whose columns are what these say (test_catalog_trove.py), and an encoder that is not part of the set-up (test_curate_embedding.py)."""
 UNCOUNTED = {("language", "score")}  # the model's, not countable by hand
 
 
@@ -50,13 +52,17 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made_models(folder: Path) -> Path:
-    """Write a classifier whose weights are all alike, and quantiles of numbers spread evenly from 0 to 1; return the folder."""
+    """Write a classifier whose weights are all alike, quantiles of numbers spread evenly from 0 to 1, vectors of two words and an exam; return the folder."""
     features = Features(ngrams=1, buckets=1 << 16)
     weights = np.array([.75] * features.buckets + [-1], np.float32)
     stored.save(Model("class", features, weights, Calibration("sigmoid", 2, .5)), folder / "alike")
     even = [k / (quantiles.EDGES + 1) for k in range(1, quantiles.EDGES + 1)]
     names = ("useful", "edu", "perplexity", "diversity")
     quantiles.save(quantiles.Quantiles(dict.fromkeys(names, even), dict.fromkeys(names, len(even))), folder / "even")
+    known = pl.Series("word", [vectors.ABSENT, "mill", "wheel"])
+    table = np.array([[0, 0, 0, 0], [.5, 0, .5, 0], [0, 1, 0, 1]], np.float32)
+    vectors.save(vectors.Vectors(known, word_table(known, "vectors"), table, np.zeros(4, np.float32), 1, {"rare": 1}), folder / "vectors")
+    index(folder / "exam", {"bench.mill": MILL})
     return folder
 
 
