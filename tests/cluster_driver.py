@@ -5,6 +5,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,17 @@ def jobs() -> list[Bound]:
     return [bind(find("curate", "exact.job"), {}, ""), bind(find("curate", "minhash.job"), {}, "")]
 
 
+def bound(name: str, knobs: dict[str, Any]) -> Bound:
+    """A stage's function with its knobs; `against` is the folder of an index here, as the front door leaves it."""
+    index = {"against": knobs["against"]} if "against" in knobs else {}
+    found = bind(find("curate", name), {**knobs, **dict.fromkeys(index, ("bench.*",))}, "")
+    return replace(found, knobs={**found.knobs, **index})
+
+
 def curate(files: Any, folder: str, policy: str, asked: Asked, **hands: Any) -> dict[str, Any]:
     """Signals, duplicates, verdicts. Returns the annotations' paths by family, the counts, and what was quarantined."""
     limit = {"polars_rows": 0} if hands.get("spark") is not None else {}
-    stages = [Stage(name, bind(find("curate", name), knobs, ""), family, None) for name, family, knobs in asked]
+    stages = [Stage(name, bound(name, knobs), family, None) for name, family, knobs in asked]
     done = annotate.run(files, stages, folder, dataset="made", **hands)
     found = duplicates.find(done.files, jobs(), folder, **hands, **limit)
     files = [_with(file, found.annotations[file.id]) for file in done.files]
@@ -42,8 +50,6 @@ def curate(files: Any, folder: str, policy: str, asked: Asked, **hands: Any) -> 
 
 
 def _with(file: Any, annotation: Any) -> Any:
-    from dataclasses import replace
-
     return replace(file, annotations=(*file.annotations, annotation))
 
 
