@@ -45,6 +45,8 @@ FILLERS = {
     "a train: part is done": ("train_run", "train_metric", "checkpoint"),
     "a train: or quality: part or headrace train-quality is done": ("model", "consumption"),
     "an eval: or quality: part is done": ("eval_result",),
+    "a part of curate: with contamination.spans is done": ("contamination",),
+    "a mix: part of documents that contamination.spans looked at is done": ("mixture_contamination",),
     "headrace ablate A B is done": ("ablation", "ablation_result"),
     "a program records rows in it with Lake.record": ("histogram", "tag", "model_alias", "takedown"),
 }

@@ -245,7 +245,7 @@ def test_the_report_opens_in_a_browser_without_an_error_or_a_request(demo: tuple
         for group in ("qa: kept", "qa: dropped", "prefs: kept"):         # of pairs fewer than ten may have been dropped
             assert page.locator(f'details[data-group="{group}"]').count() == 10, group
         licensed = {row.split("\t")[0] for row in page.locator("#licences ~ div table tbody tr").all_inner_texts()}
-        assert licensed == {"corpus", "qa", "prefs"}
+        assert licensed == {"corpus", "qa", "prefs", "bench.humaneval"}
         assert page.locator("figure img").count() == 4
         assert all(page.locator("figure img").nth(i).evaluate("image => image.naturalWidth > 100") for i in range(4))
         browser.close()

@@ -49,7 +49,7 @@ RECIPES = {
     "unknown knob": (recipe(rest="curate:\n  corpus: {from: notes, stages: [{c4.signals: {min_word: 3}}]}\n"), "bad.yaml:7: curate.c4:signals has no knob 'min_word'; did you mean 'min_words'?"),
     "knob of another type": (recipe(rest="curate:\n  corpus: {from: notes, stages: [{c4.signals: {min_words: three}}]}\n"), "bad.yaml:7: min_words: 'three' is not int"),
     "unknown stage": (recipe(rest="curate:\n  corpus: {from: notes, stages: [gofer.signals]}\n"), "bad.yaml:7: curate has no 'gofer.signals'; did you mean 'gopher.signals'?"),
-    "unknown dedup": (recipe(rest="curate:\n  corpus: {from: notes, dedup: {minhsah: {}}}\n"), "bad.yaml:7: curate has no 'minhsah.job'; did you mean 'minhash.job'?"),
+    "unknown dedup": (recipe(rest="curate:\n  corpus: {from: notes, dedup: {minhsah: {}}}\n"), "bad.yaml:7: dedup: has no 'minhsah'; did you mean 'minhash'?"),
     "unknown dataset": (recipe(rest="curate:\n  corpus: {from: noets}\n"), "bad.yaml:7: curate.corpus: neither a part nor the lake has 'noets'; did you mean 'notes'?"),
     "unknown version": (recipe(rest="curate:\n  corpus: {from: notes@v9}\n"), "notes has no version 'v9'; it has @v1 to @v1, the head"),
     "unknown policy": (recipe(rest="curate:\n  corpus: {from: notes, policy: strickt}\n"), "bad.yaml:7: no policy 'strickt' in HOME/policies or among headrace's own; there is addresses, books, broad, ..."),
@@ -150,7 +150,7 @@ COMMANDS = {
     "negatives alone": (["train-quality", "spam", "--negative", "SELECT text FROM data.corpus"],
         "train-quality: --negative needs --positive SELECT beside it (headrace train-quality --help says more)"),
     "two kinds of model at once": (["train-quality", "spam", "--scores", "SELECT 1", "--raw", "SELECT 1"],
-        "train-quality: give one of --positive and --negative; --scores; --target and --raw; --texts; --values, each with a SELECT"),
+        "train-quality: give one of --positive and --negative; --scores; --target and --raw; --texts; --values; --embed, each with a SELECT"),
     "nothing to adopt": (["adopt", "curate.corpus", "--recipe", "other.yaml"], "curate.corpus has made nothing in HOME/otherlake yet; run it"),
 }
 

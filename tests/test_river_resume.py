@@ -59,8 +59,11 @@ def one_more_crawl(home: Path) -> Iterator[Path]:
 
 
 def shelf(lake: Path, folder: str = "annotations/corpus") -> Shelf:
-    """Every data or annotation file of a dataset with its inode and time: what was written again has others."""
-    files = (file for file in (lake / folder).glob("*/*.parquet") if file.parent.name != "sample")
+    """Every data or annotation file of a dataset with its inode and time: what was written again has others.
+
+    Not its samples, nor the pairs that were compared (`jaccard-*.parquet`), which stand beside no file.
+    """
+    files = (file for file in (lake / folder).glob("*/*.parquet") if file.parent.name != "sample" and not file.name.startswith("jaccard-"))
     return {str(file.relative_to(lake)): (file.stat().st_ino, file.stat().st_mtime_ns) for file in files}
 
 
@@ -186,7 +189,7 @@ def test_force_does_a_part_again_and_for_good(home: Path, lake: Path) -> None:
     said = run(home / "brook.yaml", lake, "--force", "curate.corpus")
     again = shelf(lake).keys() - before.keys()
     assert "ingest.web: done before" in said
-    assert families(again) == families(before) - {"bands"}, "what judges is computed once more, beside the old files"
+    assert families(again) == families(before) - {"bands", "exact"}, "what judges is computed once more, beside the old files"
     assert untouched(before, shelf(lake)) and shelf(lake, "data/notes") == data
     assert counts(lake, "SELECT max(version) FROM snapshot WHERE dataset = 'corpus'") == [(2,)]
     assert "nothing to do" in run(home / "brook.yaml", lake)
@@ -212,7 +215,7 @@ def test_a_new_input_file_leaves_the_old_ones_alone(home: Path, lake: Path, one_
     assert untouched(before, shelf(lake))
     new = shelf(lake).keys() - before.keys()
     signals = [path for path in new if families([path]) <= {"language", "gopher", "c4", "pii"}]
-    assert families(new) == {"language", "gopher", "c4", "pii", "dup", "bands", "verdict"}
+    assert families(new) == {"language", "gopher", "c4", "pii", "dup", "bands", "exact", "verdict"}
     assert len(signals) == 4, "signals of the new file alone"
     assert metric(lake, "files_computed") == 1
     assert counts(lake, "SELECT count(*), count(DISTINCT doc_id) FROM audit.corpus") == [(62, 62)]

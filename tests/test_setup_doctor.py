@@ -345,4 +345,4 @@ def test_kernels_are_compiled_when_a_source_has_changed_and_not_again(folder: st
 
 def test_the_recipe_that_compiles_kernels_is_a_recipe(tmp_path: Path) -> None:
     kernels.write(tmp_path)
-    assert [part.id for part in load(tmp_path / "kernels.yaml").parts] == ["ingest.texts", "ingest.pages", "curate.corpus", "mix.base"]
+    assert [part.id for part in load(tmp_path / "kernels.yaml").parts] == ["ingest.texts", "ingest.pages", "ingest.exam", "curate.corpus", "mix.base"]
