@@ -153,7 +153,12 @@ def _curate(name: str, body: Given, lines: Lines, folder: Path) -> Part:
     for family in families:
         if families.count(family) > 1:
             raise RecipeError(f"{lines.where('curate', name, 'stages')}two stages write the family {family!r}; give one `family: NAME`")
-    return Part("curate", name, dict(body), line_of(where), bound=_jobs(name, body.get("dedup") or {}, lines), stages=stages)
+    dedup = body.get("dedup") or {}
+    bound = _jobs(name, dedup, lines)
+    if dedup.get("against") in listed(body["from"]):
+        at = lines.where("curate", name, "dedup", "against")
+        raise RecipeError(f"{at}against: {dedup['against']} is what the part judges; copies in it are found without; append: true lets stand what was kept")
+    return Part("curate", name, dict(body), line_of(where), bound=bound, stages=stages)
 
 
 def _jobs(name: str, dedup: Given, lines: Lines) -> tuple[Bound, ...]:
@@ -167,7 +172,9 @@ def _jobs(name: str, dedup: Given, lines: Lines) -> tuple[Bound, ...]:
             continue
         if not (HOUSE / "curate" / f"{kind}.py").is_file() or f"{kind}" not in _jobs_known():
             raise RecipeError(f"{at}dedup: has no {kind!r}{near(str(kind), [*_jobs_known(), *DEDUP])}")
-        jobs.append(bind(find("curate", f"{kind}.job", at), knobs_of(knobs, kind, at), at, given=JOB_GIVEN))
+        job = bind(find("curate", f"{kind}.job", at), knobs_of(knobs, kind, at), at)
+        load("curate.knobs:check")(str(kind), job.knobs, at)
+        jobs.append(job)
     if dedup and not jobs:
         raise RecipeError(f"{lines.where(*trail)}dedup: names nothing to do; add one of {', '.join(_jobs_known())}, such as exact: {{}}")
     return tuple(jobs)
@@ -181,10 +188,6 @@ DEDUP = ("within", "against", "append")
 """Keys of `dedup:` that are no job: nothing is compared over the borders of a column or signal; with what other dataset, which stays as it is; and that
 documents which an earlier version kept stay."""
 
-
-
-JOB_GIVEN = ("files", "folder", "spark", "progress")
-"""What the runner itself passes to a job; a recipe cannot."""
 
 
 FITTED = {"classifier": "positive", "scorer": "scores", "importance": "target", "language_model": "texts", "quantiles": "values", "vectors": "embed"}

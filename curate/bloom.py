@@ -19,7 +19,6 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from catalog.errors import RecipeError
 from catalog.files import publish, temporary
 from catalog.ids import digest
 from catalog.schema import mix64
@@ -73,8 +72,6 @@ def job(
     join more than that (`headrace dedup query` says at which Jaccard). 14 bands at 1e-4 take 43 MB a million documents, in filters that are made for the next
     power of two: two fifths of the keys themselves, and nothing for ids and pairs.
     """
-    if not 0 < false_alarms < 1:
-        raise RecipeError(f"bloom: false_alarms: {false_alarms} is no share of documents between 0 and 1")
     bands, _ = shape(preset, threshold)
     paths = tables(corpus, sketches(preset=preset, threshold=threshold, ngram=ngram, tokens=tokens))["bands"]
     corpus.tables["bands"] = paths

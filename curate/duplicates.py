@@ -23,6 +23,7 @@ from curate import sketches
 from curate.components import FILE, Told, no_edges
 from curate.connected import connected
 from curate.corpus import POLARS_ROWS, Corpus, as_file, beside, shelf, to_dict
+from curate.knobs import check
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -73,8 +74,9 @@ def find(
     Documents are compared within one value of the column or signal `within`, and with the rows of `against`. Edges are found by Spark when there is a
     session and more than `polars_rows` documents. What is there is not done again, unless `again`, the number of the time that it is forced, is new.
     """
-    ours = {file.id for file in files}
-    others = tuple(file for file in against.files if file.id not in ours) if against else ()
+    for job in jobs:
+        check(name_of(job), job.knobs)
+    others = apart(files, against).files if against else ()
     asked = {"jobs": [[job.path, job.knobs, job.version] for job in jobs], **({"within": within} if within else {})}
     kept_by = [a.address for file in others for a in file.annotations if against and a.family == against.verdict]
     read = (*_scopes(files, within), *_scopes(others, within), *kept_by, *_families((*files, *others), jobs))
@@ -103,6 +105,23 @@ def find(
         for file, path, at in zip(files, paths, addresses, strict=True)
     }
     return Found(annotations, tuple(os.path.join(files[0].root, path) for path in told["bands"]), told["metrics"])
+
+
+def apart(files: Sequence[DataFile], against: Against) -> Against:
+    """Return the other dataset. Raises RecipeError where it holds files of ours: nothing is both judged and frozen."""
+    both = {file.id for file in files} & {file.id for file in against.files}
+    if both:
+        said = "the file" if len(files) == 1 else f"{len(both):,} of the {len(files):,} files"
+        raise RecipeError(
+            f"dedup: against: names a dataset that holds {said} to be judged; "
+            f"for what an earlier version kept say append: true, or name new datasets alone in from:"
+        )
+    return against
+
+
+def name_of(job: Bound) -> str:
+    """The name of a job in a recipe: `minhash` of `curate.minhash:job`."""
+    return job.path.partition(":")[0].rpartition(".")[2]
 
 
 def _scopes(files: Sequence[DataFile], within: str | None) -> list[str]:
@@ -141,7 +160,7 @@ def _search(corpus: Corpus, jobs: Sequence[Bound], paths: Sequence[str], types: 
     edges, extra = no_edges(), []
     for job in jobs:
         told: Told = load(job.path)(corpus, edges, **job.knobs)
-        corpus.metrics[f"{job.path.partition(':')[0].rpartition('.')[2]}_pairs"] = told.edges.height
+        corpus.metrics[f"{name_of(job)}_pairs"] = told.edges.height
         edges = pl.concat([edges, told.edges.select(edges.columns)])
         extra += [told.columns] if told.columns is not None else []
     nodes = connected(corpus, edges)

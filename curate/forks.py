@@ -7,7 +7,6 @@ what stands before the `#` of a package URL (`pkg:github/owner/name@commit#path`
 import polars as pl
 import pyarrow as pa
 
-from catalog.errors import RecipeError
 from catalog.files import DataFile, read
 from catalog.stage import declares
 from curate.components import FILE, Edges, Told, components, no_edges
@@ -26,8 +25,6 @@ def job(corpus: Corpus, before: Edges, *, least: float = 0.5, files: int = 3, ve
     `least`, of at least `files` files; `dup.fork_back` the share of the other's files that have a copy here: small where the other one is larger and
     holds this. NULL where there is none, or a row is of no repository. `versions: false` takes all versions of a package for one repository.
     """
-    if not 0 < least <= 1 or files < 1:
-        raise RecipeError(f"forks: least: {least}, files: {files}; least is a share of a repository's files above 0, files 1 or more")
     nodes = components(before).select("ref", "cluster")
     totals, inside = _counted(corpus, nodes, versions)
     best = _best(totals, _shared(inside), least, files)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from catalog.errors import RecipeError, near
 from catalog.schema import mix64
 from catalog.split import PUNCT, SYMBOL, Words
+from curate.knobs import TOKENS
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 BLOCK = 2048
@@ -22,8 +23,6 @@ Bytes = npt.NDArray[np.uint8]
 Signatures = npt.NDArray[np.uint32]
 
 SIGN = SYMBOL | PUNCT
-TOKENS = ("words", "code")
-"""What `tokens:` may say: words in small letters without signs, or words and signs as written."""
 
 
 def counted(words: Words, tokens: str) -> tuple[Hashes, Bytes]:

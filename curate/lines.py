@@ -28,7 +28,6 @@ from curate.windows import PLACE_BITS
 
 PART_ROWS = 8_000_000
 GROUP = 1 << 16
-KEEP = ("first", "none")
 KEYS = pa.schema([("key", pa.int64()), ("place", pa.int64())])
 
 
@@ -52,11 +51,7 @@ def job(
 
 
 def told(corpus: Corpus, before: Edges, unit: str, within: str | None, documents: int, share: float, keep: str, digits: bool, min_words: int) -> Told:
-    """Return the columns of the job for `unit`, line or paragraph. Raises RecipeError for knobs that say nothing."""
-    if keep not in KEEP:
-        raise RecipeError(f"{unit}s: keep: {keep!r}{near(keep, KEEP)}")
-    if documents < 2 or not 0 <= share <= 1:
-        raise RecipeError(f"{unit}s: documents: {documents}, share: {share}; a {unit} that counts stands in 2 documents or more, and a share is from 0 to 1")
+    """Return the columns of the job for `unit`, line or paragraph."""
     whole = numbered(corpus, before, _values(corpus, within, unit))
     knobs = {"unit": unit, "digits": digits, "min_words": min_words}
     found = _repeated(corpus, whole, before, knobs, documents, share)

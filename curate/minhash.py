@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from catalog.errors import RecipeError, near
 from catalog.schema import mix64
 from catalog.stage import declares, words
 from curate.components import Edges, Told
@@ -22,23 +21,13 @@ from curate.connected import labels
 from curate.corpus import Corpus
 from curate.grams import GOLDEN, Hashes, Signatures, said_of, signatures
 from curate.jaccard import Grams, compared
+from curate.knobs import PRESETS, check
 from curate.sketches import Sketch, tables
 from curate.stars import stars
 from curate.unlike import ROUNDS, SPENT, unlike
 
 VERSION = 3
 TABLE_VERSION = 2
-PRESETS = {"fineweb": (14, 8), "dolma3": (26, 11), "nemo": (20, 13), "rpv2": (9, 13), "dclm": (93, 15), "refinedweb": (450, 20)}
-"""Bands and rows. The probability that a pair becomes a candidate at Jaccard .5, .7, .8 and .9:
-
-fineweb      .053  .565  .924  1      FineWeb (Penedo et al. 2024, arXiv 2406.17557, appendix)
-dolma3       .013  .405  .903  1      OLMo 3's corpus, as configured in allenai/duplodocus; true Jaccard checked
-nemo         .002  .177  .677  .997   NeMo Curator's defaults; there over 24 characters, here over words
-rpv2         .001  .084  .399  .929   RedPajama-V2's signature for Jaccard .8 (its data card)
-dclm         .003  .358  .964  1      DataComp-LM (Li et al. 2024, arXiv 2406.11794)
-refinedweb   0     .302  .995  1      RefinedWeb (Penedo et al. 2023, arXiv 2306.01116): 9,000 hash functions
-"""
-
 PERMUTATIONS = 128
 """How many hash functions `threshold:` may use."""
 
@@ -55,8 +44,6 @@ def job(
     `verify` is the smallest true Jaccard of a pair, 0 takes candidates as they are. Copies that `exact` found stand for one another: only the one with the
     smallest doc_id is compared with others. `tokens: code` is for source code: signs and capitals count.
     """
-    if not 0 <= verify <= 1 or ngram < 1:
-        raise RecipeError(f"minhash: verify: {verify}, ngram: {ngram}; verify is a Jaccard from 0 (not checked) to 1, ngram 1 word or more")
     bands, _ = shape(preset, threshold)
     paths = tables(corpus, sketches(preset=preset, threshold=threshold, ngram=ngram, tokens=tokens))["bands"]
     corpus.tables["bands"] = paths
@@ -106,15 +93,9 @@ def band_table(batch: pl.DataFrame, *, bands: int, rows: int, ngram: int, tokens
 
 def shape(preset: str | None, threshold: float | None) -> tuple[int, int]:
     """Return bands and rows. Raises RecipeError for an unknown preset, or when both or no good threshold is given."""
+    check("minhash", {"preset": preset, "threshold": threshold})
     if threshold is None:
-        name = preset or "fineweb"
-        if name not in PRESETS:
-            raise RecipeError(f"minhash: no preset {name!r}{near(name, PRESETS)}")
-        return PRESETS[name]
-    if preset is not None:
-        raise RecipeError("minhash: give preset: or threshold:, not both")
-    if not 0.1 <= threshold <= 0.99:
-        raise RecipeError(f"minhash: threshold: {threshold} is not between .1 and .99")
+        return PRESETS[preset or "fineweb"]
     from datasketch import MinHashLSH
 
     chosen = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)

@@ -52,8 +52,6 @@ def job(corpus: Corpus, before: Edges, *, threshold: float = 0.88, clusters: int
     `dup.paraphrase` is the smallest doc_id of the group, null for one alone; `dup.paraphrase_size` how many documents it has, copies too; `dup.paraphrase_of`
     the one that it follows (for the group's first the nearest of its followers), and `dup.cosine` how near.
     """
-    if not 0 < threshold <= 1 or (clusters is not None and clusters < 1):
-        raise RecipeError(f"semantic: threshold: {threshold}, clusters: {clusters}; threshold is a cosine above 0 and at most 1, clusters 1 or more")
     paths = _vectors(corpus, vectors)
     copies = _copies(before)
     some = np.concatenate([np.zeros(0, np.bool_), *(np.load(path, mmap_mode="r").any(axis=1) for path in paths)])

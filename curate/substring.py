@@ -20,7 +20,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalog.errors import RecipeError
 from catalog.split import SPLITTER
 from catalog.stage import declares, words
 from catalog.tasks import Task
@@ -36,7 +35,6 @@ PART_ROWS = 8_000_000
 GROUP = 1 << 16
 COARSE = 52
 """Tables are in the order of their keys' 11 highest bits: enough for a range of keys to be found in few row groups."""
-LEAST = 2
 PRINTS = pa.schema([("key", pa.int64()), ("number", pa.int64())])
 WINDOWS = pa.schema([("key", pa.int64()), ("check", pa.int64()), ("place", pa.int64())])
 ADDS = {"spans": pa.list_(REPEAT), "repeated": pa.float64()}
@@ -55,8 +53,6 @@ def job(corpus: Corpus, before: Edges, *, tokens: int = 50, inside: bool = True)
     found before are one document here and have the spans of that one: the cluster says that they are copies.
     `cut: [dup.spans]` in a policy leaves, among the rows that it keeps, one copy of each stretch. Null for a text without any.
     """
-    if tokens < LEAST:
-        raise RecipeError(f"substring: tokens: {tokens}; a stretch has {LEAST} words or more")
     return Told(no_edges(), spans(corpus, before, tokens, inside))
 
 

@@ -28,7 +28,7 @@ def run(part: Part, work: Work) -> str:
     snapshots = [source(work.lake, work.recipe, part, work.keys, name) for name in _from(part)]
     files = tuple({file.id: file for snapshot in snapshots for file in snapshot.files}.values())
     folder = str(work.lake.root / "annotations" / part.dataset / work.key(part))
-    again = generation(work.key(part))
+    again, against = generation(work.key(part)), _against(files, part, work)
     same_lists(part, work.recipe, work.lake, work.keys)
     stages = tuple(replace(resolved(stage, part, work.recipe, work.lake, work.keys), again=again) for stage in part.stages)
     annotate.rehearse(files, stages, folder, workers(work))
@@ -42,7 +42,7 @@ def run(part: Part, work: Work) -> str:
     bands: tuple[str, ...] = ()
     if part.bound:
         with Meter(f"{part.id} duplicates", None) as meter:
-            scope = {"within": part.given["dedup"].get("within"), "against": _against(part, work)}
+            scope = {"within": part.given["dedup"].get("within"), "against": against}
             found = duplicates.find(files, part.bound, folder, again=again, progress=lambda _: meter.add(), **scope, **hands)
         files = attached(files, found.annotations)
         metrics.update(found.metrics)
@@ -52,7 +52,7 @@ def run(part: Part, work: Work) -> str:
         files, judged = judged_by(files, policies, folder, _before(part, work), progress=lambda _: meter.add(), **hands)
     draft = Draft(
         dataset=part.dataset, key=work.key(part), shape=snapshots[0].shape, owner=work.recipe.name, files=files, run=work.job,
-        policies=tuple(stored(policy) for policy in policies), lineage=tuple((s.dataset, s.version) for s in snapshots),
+        policies=tuple(stored(policy, _appends(part)) for policy in policies), lineage=tuple((s.dataset, s.version) for s in snapshots),
         quarantine=done.quarantine, metrics=metrics, parent=work.lake.head(part.dataset), tables=_run(work, part),
     )  # fmt: skip
     if bands:
@@ -72,21 +72,26 @@ def failures(quarantine: Sequence[dict[str, Any]]) -> str:
     return f'; {told}, which have no such signals (headrace sql "FROM quarantine")' if told else ""
 
 
-def _against(part: Part, work: Work) -> duplicates.Against | None:
+def _against(files: Sequence[DataFile], part: Part, work: Work) -> duplicates.Against | None:
     """The dataset that `dedup: {against: ...}` names, as its policy leaves it."""
-    name = part.given["dedup"].get("against")
+    name = (part.given.get("dedup") or {}).get("against")
     if name is None:
         return None
     other = source(work.lake, work.recipe, part, work.keys, name)
     family = verdict_of(other)
     judged = all(any(a.family == family for a in file.annotations) for file in other.files)
-    return duplicates.Against(other.files, family if judged else None, str(work.lake.root / "annotations" / other.dataset / other.key))
+    folder = str(work.lake.root / "annotations" / other.dataset / other.key)
+    return duplicates.apart(files, duplicates.Against(other.files, family if judged else None, folder))
 
 
 def _before(part: Part, work: Work) -> tuple[DataFile, ...]:
     """With `append: true`, the files of the version before with the verdicts on them: what they kept stays."""
-    head = work.lake.head(part.dataset) if part.given.get("dedup", {}).get("append") else None
+    head = work.lake.head(part.dataset) if _appends(part) else None
     return () if head is None else work.lake.snapshot(part.dataset).files
+
+
+def _appends(part: Part) -> bool:
+    return bool((part.given.get("dedup") or {}).get("append"))
 
 
 def judged_by(
@@ -95,17 +100,23 @@ def judged_by(
     """Return the files with a verdict family for each policy; without any, every document is kept. What verdicts on `before` kept is no copy."""
     found = []
     for place, policy in enumerate(policies or [None]):
-        family = verdict_family(policy.name if place and policy else None)
-        stood = {file.id: a for file in before for a in file.annotations if a.family == family}
-        judged = judge(files, policy, folder, family=family, stood=stood, **hands)
-        files = attached(files, judged.annotations)
+        files, judged = judged_as(files, policy, verdict_family(policy.name if place and policy else None), folder, before, **hands)
         found.append(judged)
     return tuple(files), found
 
 
-def stored(policy: Policy) -> dict[str, Any]:
-    """A policy as a draft carries it."""
-    return {**policy.body, "name": policy.name, "digest": policy.digest, "sources": list(policy.sources)}
+def judged_as(
+    files: Sequence[DataFile], policy: Policy | None, family: str, folder: str, before: Sequence[DataFile] = (), **hands: Any
+) -> tuple[tuple[DataFile, ...], Judged]:
+    """Return the files with a policy's verdicts as one family, in place of earlier ones; what those of `before` kept is no copy."""
+    stood = {file.id: a for file in before for a in file.annotations if a.family == family}
+    judged = judge(files, policy, folder, family=family, stood=stood, **hands)
+    return attached(files, judged.annotations), judged
+
+
+def stored(policy: Policy, append: bool = False) -> dict[str, Any]:
+    """A policy as a draft carries it; with `append` its verdicts let stand what those before them kept."""
+    return {**policy.body, "name": policy.name, "digest": policy.digest, "sources": list(policy.sources), **({"append": True} if append else {})}
 
 
 def attached(files: Sequence[DataFile], annotations: dict[str, Annotation]) -> tuple[DataFile, ...]:

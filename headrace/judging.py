@@ -9,13 +9,13 @@ import typer
 import yaml
 
 from catalog.errors import PolicyError, near
-from catalog.files import Draft, Snapshot
+from catalog.files import Draft, Snapshot, verdict_family
 from catalog.house import policy_files, policy_names
 from catalog.ids import digest
 from catalog.lake import Lake
 from catalog.written import read_yaml
 from curate.policy import Policy, load
-from headrace.curating import judged_by, stored
+from headrace.curating import judged_as, stored
 from headrace.jobs import new_job
 
 QUARANTINED = 'SELECT uri, source, reason, exception, record_offset AS "offset" FROM quarantine WHERE dataset = ?'
@@ -65,19 +65,22 @@ def apply_policy(path: str, name: str, on: str, settings: Sequence[str], lock_ti
 
 
 def judged_again(lake: Lake, snapshot: Snapshot, policy: Policy) -> Draft:
-    """The draft of a dataset with this policy in place of one of its name, or after those it has."""
-    from curate.policy import from_body
+    """The draft of a dataset with this policy in place of one of its name, or after those it has, whose verdicts stay as they are.
 
-    kept = [policy if p["name"] == policy.name else from_body(p["name"], p) for p in snapshot.policies]
-    policies = kept if policy.name in [p.name for p in kept] else [*kept, policy]
-    key = digest(snapshot.key, "policy", *[p.name + p.digest for p in policies])
+    Of a dataset that `append: true` made, what the policy of that name kept goes on standing.
+    """
+    append = any(p.get("append") for p in snapshot.policies)
+    new, names = stored(policy, append), [p["name"] for p in snapshot.policies]
+    policies = [new if name == policy.name else p for name, p in zip(names, snapshot.policies, strict=True)] + ([] if policy.name in names else [new])
+    key = digest(snapshot.key, "policy", *[p["name"] + p["digest"] for p in policies])
     folder = str(Path(lake.root) / "annotations" / snapshot.dataset / key)
-    files, _ = judged_by(snapshot.files, policies, folder)
+    family = verdict_family(policy.name if policy.name in names[1:] or (names and policy.name not in names) else None)
+    files, _ = judged_as(snapshot.files, policy, family, folder, snapshot.files if append else ())
     job = new_job(str(lake.root), f"policy-{policy.name}", " ".join(sys.argv[1:]))
     job.mark({f"policy.{policy.name}": "done"}).end("done")
     return Draft(
         dataset=snapshot.dataset, key=key, shape=snapshot.shape, owner=snapshot.owner, files=files, run=job.id,
-        quarantine=tuple(lake.rows(QUARANTINED, [snapshot.dataset])), policies=tuple(stored(p) for p in policies),
+        quarantine=tuple(lake.rows(QUARANTINED, [snapshot.dataset])), policies=tuple(policies),
         lineage=snapshot.lineage, parent=lake.head(snapshot.dataset),
     )  # fmt: skip
 

@@ -6,7 +6,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from catalog.errors import RecipeError
 from catalog.files import DataFile
 from catalog.stage import Bound
 from curate import duplicates, exact
@@ -63,13 +62,6 @@ def test_a_hash_is_of_all_words_in_order() -> None:
 def test_an_unknown_hash_is_nobodys_copy(tmp_path: Path) -> None:
     dup = found_in(tmp_path, made(tmp_path, origin_hash=None), by("origin"))
     assert dup["cluster"].null_count() == dup.height
-
-
-def test_unknown_names_are_refused() -> None:
-    with pytest.raises(RecipeError, match="exact: by: 'urls'; did you mean 'url'"):
-        exact.sketches(by=("urls",))
-    with pytest.raises(RecipeError, match="by: is empty"):
-        exact.sketches(by=())
 
 
 @pytest.mark.spark

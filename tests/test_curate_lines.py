@@ -70,8 +70,6 @@ def test_one_copy_of_a_paragraph_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("knobs", "message"),
     [
-        ({"keep": "last"}, "lines: keep: 'last'; there is first, none"),
-        ({"documents": 1}, "lines: documents: 1, share: 0.05; a line that counts stands in 2 documents or more"),
         ({"within": "hots"}, "lines: within: 'hots' is no column of .*; did you mean 'host'?"),
     ],
 )

@@ -216,7 +216,6 @@ def test_other_vectors_are_another_address(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("knobs", "line"), [
-    ({"threshold": 0.0}, "threshold is a cosine above 0"), ({"threshold": 1.5}, "threshold is a cosine"), ({"clusters": 0}, "clusters 1 or more"),
     ({"vectors": "embeding.vector"}, "did you mean 'embedding.vector'"), ({"vectors": "uri"}, "'uri' is no signal"),
 ])  # fmt: skip
 def test_mistakes_are_one_line(knobs: dict[str, Any], line: str, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.errors import RecipeError
 from catalog.stage import Bound, words
 from curate import duplicates, substring
 from curate.components import no_edges
@@ -131,11 +130,6 @@ def test_hostile_texts(tmp_path: Path) -> None:
     told = found(tmp_path, texts, 50)
     assert {doc_id: len(rows) for doc_id, rows in told.items()} == {"d005": 29_951, "d006": 11}
     assert all(span["copies"] == 29_951 and span["end"] - span["start"] == 149 for span in told["d005"])
-
-
-def test_tokens_below_two_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="substring: tokens: 1; a stretch has 2 words or more"):
-        substring.job(Corpus((), str(tmp_path), str(tmp_path)), no_edges(), tokens=1)
 
 
 def test_pages_that_share_a_paragraph_cost_by_their_number(tmp_path: Path) -> None:

@@ -101,6 +101,42 @@ def test_what_an_earlier_version_kept_stays(home: Path) -> None:
             assert found["new-1/3"] is None
 
 
+def applied(home: Path, lake: str, policy: str, body: str) -> None:
+    (home / "policies" / f"{policy}.yaml").write_text(body)
+    said = headrace("policy", "apply", f"policies/{policy}.yaml", "--on", "fresh", "--lake", lake, cwd=home)
+    assert said.code == 0, said.err
+
+
+def test_a_policy_applied_leaves_other_verdicts_alone_and_lets_stand_what_stood(home: Path, tmp_path: Path) -> None:
+    """In a dataset that grows: neither another policy nor another body of the same one chooses anew what was kept."""
+    for scope, stays in (("append: true,", True), ("append: false,", False)):
+        lake = f"apply-{scope[8]}"
+        run(home, scope, "new-1.jsonl", lake)
+        run(home, scope, "new-*.jsonl", lake)
+        before = told(home, lake)
+        with Lake.open(home / lake) as opened:
+            first = {file.id: file.annotation("verdict").path for file in opened.snapshot("fresh").files}
+        applied(home, lake, "other", "drop: {empty: 'length(text) < 5'}\nkeep: [doc_id]\n")
+        assert told(home, lake) == before, scope
+        with Lake.open(home / lake) as opened:
+            assert {file.id: file.annotation("verdict").path for file in opened.snapshot("fresh").files} == first, "nothing is judged again"
+        applied(home, lake, "longest", LONGEST.replace("< 3", "< 4"))
+        assert told(home, lake) == before, scope
+        applied(home, lake, "longest", LONGEST.replace("DESC", "ASC"))
+        assert (told(home, lake) == before) is (stays and before["new-1/2"] is None), scope
+        (home / "policies/longest.yaml").write_text(LONGEST)
+
+
+def test_files_that_are_judged_are_not_frozen_too(home: Path, tmp_path: Path) -> None:
+    """`against:` an earlier version of what the part judges would leave those documents out of what it publishes."""
+    run(home, "append: true,", "new-1.jsonl", "frozen")
+    (home / "copies.yaml").write_text(RECIPE.replace("SCOPE ", "against: fresh@v1,").replace("NEW", "new-*.jsonl"))
+    said = headrace("run", home / "copies.yaml", "--lake", home / "frozen")
+    assert said.code != 0 and "1 of the 2 files to be judged" in said.err and "append: true" in said.err and "Traceback" not in said.err, said.err
+    with Lake.open(home / "frozen") as opened:
+        assert opened.head("fresh") == 1
+
+
 @pytest.mark.parametrize(
     ("scope", "line"),
     [
