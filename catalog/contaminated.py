@@ -12,7 +12,9 @@ from catalog.snapshots import verdict_of
 
 FAMILY = "contamination"
 EXAMINED = "examined"
-"""The entry of an annotation's footer that says against what it was scored: benchmark, key, version, rows, items, indexed."""
+"""The entry of an annotation's footer that says against what it was scored: benchmark, key, version, rows, items, indexed, and the knobs."""
+KNOBS: dict[str, float] = {"ngram": 13, "overlap": 0.6}
+"""The knobs of contamination.spans that say what a match is, with its defaults: with more of either, less is found."""
 
 SCHEMA = {
     "doc_id": pl.String, "kept": pl.Boolean, "benchmark": pl.String, "item": pl.String, "kind": pl.String, "score": pl.Float64, "start": pl.Int64,

@@ -12,7 +12,7 @@ import jinja2
 import polars as pl
 import typer
 
-from catalog.contaminated import examined, matches, scored
+from catalog.contaminated import KNOBS, examined, matches, scored
 from catalog.documents import read_one
 from catalog.errors import InputError, near
 from catalog.files import Snapshot, temporary
@@ -85,16 +85,16 @@ def _matrix(snapshot: Snapshot, found: pl.DataFrame) -> list[Row]:
         made.append(
             {"dataset": snapshot.name, "benchmark": f"{name}@v{told['version']}", "items": told["items"], "too_short": told["items"] - told["indexed"],
              "matched": mine["item"].n_unique(), "documents": mine["doc_id"].n_unique(), "standing": left["item"].n_unique(),
-             "share": left["item"].n_unique() / max(told["items"], 1), "in_documents": left["doc_id"].n_unique()}
+             "share": left["item"].n_unique() / told["indexed"] if told["indexed"] else None, "in_documents": left["doc_id"].n_unique()}
         )  # fmt: skip
-    return sorted(made, key=lambda row: (-row["share"], row["benchmark"]))
+    return sorted(made, key=lambda row: (-(row["share"] or 0), row["benchmark"]))
 
 
 def mixtures(lake: Lake, name: str | None) -> list[Row]:
     """Return what was told of the latest lock of each mixture, or of one."""
     told = rows(lake, "mixture_contamination")
     latest = {row["mixture"]: row["lock"] for row in told}
-    fields = ("mixture", "benchmark", "version", "items", "standing", "share", "documents", "bound", "because")
+    fields = ("mixture", "benchmark", "version", "items", "too_short", "standing", "share", "documents", "bound", *KNOBS, "because")
     wanted = None if name is None else name.removeprefix("mix.")
     return [{k: row.get(k) for k in fields} for row in told if row["lock"] == latest[row["mixture"]] and wanted in (None, row["mixture"])]
 
@@ -158,8 +158,8 @@ def tell(lake: Lake, names: Sequence[str], folder: Path) -> str | None:
         write(whole, folder / f"contamination.{kind}")
     n = sum(row["standing"] for row in whole["datasets"])
     sets = len({row["benchmark"] for row in whole["datasets"]})
-    worst = max(whole["datasets"], key=lambda row: row["share"])
-    most = f", most of {worst['benchmark']}: {worst['standing']:,} of {worst['items']:,} in {worst['in_documents']:,} documents" if n else ""
+    worst = max(whole["datasets"], key=lambda row: row["share"] or 0)
+    most = f", most of {worst['benchmark']}: {worst['standing']:,} of {worst['items'] - worst['too_short']:,} in {worst['in_documents']:,} documents" if n else ""
     return f"contamination: {n:,} items of {sets:,} evaluation sets stand in what is kept of {', '.join(known)}{most} ({folder / 'contamination.html'})"
 
 
