@@ -114,7 +114,7 @@ def resolved(stage: Stage, part: Part, recipe: Recipe, lake: Lake, keys: dict[st
         folder, examined = indexed(recipe, lake, part, keys, stage)
         knobs[knob], promised[folder] = folder, digest_of(folder)
         stands.append((knob, promised[folder]))
-        asked = {name: knobs[name] for name in KNOBS if name in knobs}
+        asked = {name: knobs[name] for name in (*KNOBS, *(["soft_at"] if knobs.get("soft") else [])) if name in knobs}
         told.append((EXAMINED, json.dumps([{**one, **asked} for one in examined])))
     return replace(stage, bound=replace(stage.bound, knobs=knobs), told=tuple(told), stands=tuple(stands), promised=tuple(promised.items()))
 

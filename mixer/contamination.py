@@ -128,8 +128,8 @@ def _refusal(over: list[Given], found: pl.DataFrame) -> str:
     short = f"; {worst['too_short']:,} more are too short to be looked for" if worst["too_short"] else ""
     others = f" ({len(over) - 1} more over theirs)" if len(over) > 1 else ""
     return (
-        f"max_contamination: {worst['standing']:,} of the {worst['indexed']:,} items of {worst['benchmark']} ({worst['share']:.2%}{short}) stand in what would be "
-        f"trained on, the bound is {worst['bound']:.2%}{others}: documents {named}; drop them in the policy (contaminated: \"contamination.items > 0\"), "
+        f"max_contamination: {worst['standing']:,} of the {worst['indexed']:,} items of {worst['benchmark']} ({worst['share']:.2%}{short}) stand in what would "
+        f"be trained on, the bound is {worst['bound']:.2%}{others}: documents {named}; drop them in the policy (contaminated: \"contamination.items > 0\"), "
         "cut: [contamination.spans], or say why it may pass with contaminated_because:"
     )
 
