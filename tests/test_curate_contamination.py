@@ -7,10 +7,9 @@ from typing import Any
 
 import polars as pl
 import pytest
-from bench_making import CODE, MILL, PLAIN, Item, benchmarks, index, items, named, said
+from bench_making import CODE, MILL, PLAIN, TOLD, Item, benchmarks, index, items, meaning, named, said
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from river_making import prose
 
 from catalog.errors import InputError
 from catalog.schema import text_bytes
@@ -147,20 +146,13 @@ def test_random_words_of_items_are_no_match(folder: str) -> None:
     assert sum(row["items"] for row in rows) == 0
 
 
-TOLD = "In three days of working hours, how many sacks does a miller grind, where in nine of these hours he grinds forty, barley in each?"
-"""The first item in other words: no 4 words of it stand in a row."""
-
-
 @pytest.fixture(scope="module")
-def meaning(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Word vectors of little text, in which the items stand once."""
-    path = tmp_path_factory.mktemp("meaning") / "model"
-    vectors.save(vectors.train([pl.Series([PLAIN, *(q for q, _ in MILL[:2]), *(prose(f"p{i}", 6) for i in range(40))])], min_count=1), path)
-    return str(path)
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return meaning(tmp_path_factory.mktemp("meaning") / "model")
 
 
-def test_an_item_in_other_words_is_near_it_and_no_match(folder: str, meaning: str) -> None:
-    told, plain, both, short, none = said(folder, [f"{PLAIN}{TOLD} {PLAIN}", PLAIN * 4, f"{MILL[0][0]} {PLAIN * 3}{TOLD}", "few words", ""], soft=meaning)
+def test_an_item_in_other_words_is_near_it_and_no_match(folder: str, model: str) -> None:
+    told, plain, both, short, none = said(folder, [f"{PLAIN}{TOLD} {PLAIN}", PLAIN * 4, f"{MILL[0][0]} {PLAIN * 3}{TOLD}", "few words", ""], soft=model)
     assert told["items"] == 0 and told["spans"] == [] and told["soft_item"] == named("bench.mill", 0) and told["soft"] >= 0.7
     (span,) = told["soft_spans"]
     shown = f"{PLAIN}{TOLD} {PLAIN}"[span["start"] : span["end"]]
@@ -172,28 +164,28 @@ def test_an_item_in_other_words_is_near_it_and_no_match(folder: str, meaning: st
     without = said(folder, [f"{PLAIN}{TOLD} {PLAIN}"])[0]
     assert (without["soft"], without["soft_item"], without["soft_spans"]) == (None, None, None)
     assert {name: told[name] for name in told if "soft" not in name} == {name: without[name] for name in without if "soft" not in name}
-    stricter = said(folder, [f"{PLAIN}{TOLD} {PLAIN}"], soft=meaning, soft_at=told["soft"] + 1e-9)[0]
+    stricter = said(folder, [f"{PLAIN}{TOLD} {PLAIN}"], soft=model, soft_at=told["soft"] + 1e-9)[0]
     assert stricter["soft"] == told["soft"] and stricter["soft_item"] is None and stricter["soft_spans"] == []
 
 
-def test_soft_matches_are_the_same_in_any_batch(folder: str, meaning: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_soft_matches_are_the_same_in_any_batch(folder: str, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     odd = ["", None, "\0" * 1000, "x" * 1_000_000, "." * 10_000, "🙂" * 3_000, f"\0{TOLD}\0", f"{TOLD} " * 70, "the " * 5_000]
     texts = [*odd, PLAIN, MILL[0][0], f"{PLAIN * 20}{TOLD}", f"„{TOLD}“ {PLAIN}"]
-    whole = said(folder, texts, soft=meaning)
-    assert [row for text in texts for row in said(folder, [text], soft=meaning)] == whole == said(folder, texts, soft=meaning)
+    whole = said(folder, texts, soft=model)
+    assert [row for text in texts for row in said(folder, [text], soft=model)] == whole == said(folder, texts, soft=model)
     for name, size in (("STRETCHES", 7), ("ITEMS", 1)):
         monkeypatch.setattr(soft, name, size)
-    assert said(folder, texts, soft=meaning) == whole
+    assert said(folder, texts, soft=model) == whole
     assert [row["soft_item"] is not None for row in whole] == [False] * 6 + [True, True, False, False, True, True, True]
 
 
-def test_the_nearest_item_is_that_of_the_plain_definition(folder: str, meaning: str) -> None:
+def test_the_nearest_item_is_that_of_the_plain_definition(folder: str, model: str) -> None:
     """Every stretch against every item by numpy alone."""
-    index, model = read(folder), vectors.load(meaning)
+    index, known = read(folder), vectors.load(model)
     texts = [f"{PLAIN}{TOLD}", PLAIN * 3, f"{TOLD} {TOLD} {TOLD} {PLAIN}", "one two three four five six seven eight nine ten eleven twelve"]
     split = split_words(*text_bytes(pl.Series(texts)))
-    found = soft.nearest(split, model, soft.meant(index, model))
-    (size, (items, rows)), = soft.meant(index, model).by_size.items()
+    found = soft.nearest(split, known, soft.meant(index, known))
+    (size, (items, rows)), = soft.meant(index, known).by_size.items()
     assert size == 24 and {index.ids[i] for i in items} == {named(name, 0) for name in BOTH}
     got = list(zip(found.text.tolist(), found.item.tolist(), found.cosine.tolist(), strict=True))
     wanted = []
@@ -201,7 +193,7 @@ def test_the_nearest_item_is_that_of_the_plain_definition(folder: str, meaning: 
         words = re.findall(r"\w+", text)
         starts = sorted({min(at, max(0, len(words) - 24)) for at in range(0, max(1, len(words) - 12), 12)})
         for part in (" ".join(words[at : at + 24]) for at in starts):
-            own = rounded(vectors.embed(model, split_words(*text_bytes(pl.Series([part])))))
+            own = rounded(vectors.embed(known, split_words(*text_bytes(pl.Series([part])))))
             cosine = cosines(own, rows)[0]
             wanted.append((n, int(items[cosine.argmax()]), pytest.approx(cosine.max(), abs=1e-6)))
     assert got == wanted

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_making import CODE, MILL, PLAIN
+from bench_making import CODE, MILL, PLAIN, TOLD, meaning
 from demo_run import headrace
 from river_making import prose
 
@@ -214,3 +214,31 @@ def test_the_report_and_why_show_the_item_and_the_stretch(home: Path, capsys: py
         story = next(story for place in lake.locate(document) if (story := about(lake, place))["dataset"].startswith("corpus"))
         assert story["signals"]["contamination"]["items"] == 1 and story["went_to"] is not None
         assert story["examined"] == [f"bench.mill, item {story['signals']['contamination']['item']} (verbatim, score 1): {MILL[0][0]}"]
+
+
+def test_what_is_told_in_other_words_is_told_of_and_bounded_by_nothing(home: Path) -> None:
+    meaning(home / "meaning")
+    docs = [json.loads(line) for line in (home / "docs.jsonl").read_text(encoding="utf-8").splitlines()]
+    docs[9]["text"] += f"\n\n{TOLD}\n\n{PLAIN}"
+    lines(home / "docs.jsonl", docs)
+    stage = "{contamination.spans: {against: [bench.*], soft: ./meaning}}"
+    with Lake.open(home / "lake", create=True) as lake:
+        said = ran(lake, recipe(home, stages=stage, policy="dropped"))
+        assert "tokens planned" in said["mix.base"] and lake.snapshot("corpus").kept == 10
+        told = contamination(lake, "corpus")
+        assert [(row["benchmark"], row["matched"], row["standing"], row["soft"]) for row in told["datasets"]] == [
+            ("bench.code@v1", 1, 0, 0), ("bench.mill@v1", 1, 0, 1),
+        ]  # fmt: skip
+        (near,) = told["soft"]
+        item = lake.rows(f"SELECT doc_id FROM data.\"bench.mill\" WHERE text = '{MILL[0][0]}'")[0]["doc_id"]
+        assert near == {"dataset": "corpus@v1", "benchmark": "bench.mill", "item": item, "documents": 1, "cosine": near["cosine"]} and near["cosine"] > 0.7
+        assert [one["item"] for one in told["examples"] if one["kind"] == "soft"] == [item]
+        document = lake.query("SELECT doc_id FROM data.corpus WHERE contamination.soft >= 0.7").column("doc_id").to_pylist()
+        stories = [about(lake, place) for place in lake.locate(document[0]) if place.dataset == "corpus"]
+        (line,) = stories[0]["near_items"]
+        assert len(document) == 1 and line.startswith(f"bench.mill, item {item} (cosine 0.") and line.endswith(MILL[0][0]) and stories[0]["examined"] == []
+        ran(lake, recipe(home, policy="dropped"))
+        assert {row["soft"] for row in contamination(lake, "corpus")["datasets"]} == {None}
+    show_contamination(str(home / "lake"), None, False, home / "told.html")
+    with pytest.raises(InputError, match="no model can be read there"), Lake.open(home / "lake") as lake:
+        ran(lake, recipe(home, stages=stage.replace("./meaning", "./gone"), policy="dropped"))
