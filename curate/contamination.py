@@ -50,7 +50,8 @@ def spans(
                       item, score (of an answer the share of its words); for a policy's `cut:`
     soft              the largest cosine of a stretch's vector and an item's, both by the model `soft`; null without one, and in a text too short for any
     soft_item         the doc_id of that item; null below `soft_at`
-    soft_spans        stretches from `soft_at` on that no other span touches, as `spans` with kind soft and the cosine as score: hints, and no matches
+    soft_spans        stretches from `soft_at` on, as `spans` with kind soft and the cosine as score: hints, no matches. Not told of an item that is matched in
+                      the text, nor where half of the stretch stands in another span
 
     An item is matched by `overlap` of its words, by weight and by number (more where they say little, .1 less where its answer stands behind), or by
     a run of `ngram` words. One of 5 to 7 words needs all of them and its answer; a shorter one is not looked for. `ngram` and `weighted` also tell of what is
@@ -152,8 +153,10 @@ def _softly(split: Words, index: Index, model: str | None, least: float, hard: p
     top = order[np.unique(found.text[order], return_index=True)[1]]
     told = pl.DataFrame({"text": found.text[top], "soft": found.cosine[top], "soft_item": pl.Series([index.ids[i] for i in found.item[top]], dtype=pl.String)})
     hints = _hints(found.filter(found.cosine >= least), split, index)
-    touched = hints.join(hard.select("text", a="start", b="end"), on="text").filter((pl.col("start") < pl.col("b")) & (pl.col("a") < pl.col("end")))
-    hints = hints.join(touched, on="row", how="anti", maintain_order="left")
+    both = hints.join(hard.select("text", "benchmark", a="start", b="end", by_words="item"), on="text", suffix="_by_words")
+    shared = pl.min_horizontal("end", "b") - pl.max_horizontal("start", "a")
+    same = (pl.col("item") == pl.col("by_words")) & (pl.col("benchmark") == pl.col("benchmark_by_words"))
+    hints = hints.join(both.filter(same | (2 * shared > pl.col("end") - pl.col("start"))), on="row", how="anti", maintain_order="left")
     by = hints.group_by("text", maintain_order=True).agg(soft_spans=pl.struct("kind", "start", "end", "benchmark", "item", "score"))
     return told.with_columns(pl.when(pl.col("soft") >= least).then("soft_item")).join(by, on="text", how="left", maintain_order="left")
 
