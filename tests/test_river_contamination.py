@@ -237,6 +237,9 @@ def test_what_is_told_in_other_words_is_told_of_and_bounded_by_nothing(home: Pat
         stories = [about(lake, place) for place in lake.locate(document[0]) if place.dataset == "corpus"]
         (line,) = stories[0]["near_items"]
         assert len(document) == 1 and line.startswith(f"bench.mill, item {item} (cosine 0.") and line.endswith(MILL[0][0]) and stories[0]["examined"] == []
+        (home / "policies/softly.yaml").write_text('drop:\n  contaminated: "contamination.items > 0"\ncut: [contamination.soft_spans]\n', encoding="utf-8")
+        ran(lake, recipe(home, stages=stage, policy="softly"))
+        assert [row["soft"] for row in contamination(lake, "corpus")["datasets"]] == [0, 0] and lake.snapshot("corpus").kept == 10
         ran(lake, recipe(home, policy="dropped"))
         assert {row["soft"] for row in contamination(lake, "corpus")["datasets"]} == {None}
     show_contamination(str(home / "lake"), None, False, home / "told.html")
