@@ -2,6 +2,7 @@
 
 import random
 import re
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from bench_making import CODE, MILL, PLAIN, TOLD, Item, benchmarks, index, items
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.contaminated import KNOBS
 from catalog.errors import InputError
 from catalog.schema import text_bytes
 from catalog.split import split_words
@@ -217,6 +219,11 @@ def test_the_nearest_item_is_that_of_the_plain_definition(folder: str, model: st
 def test_knobs_that_mean_nothing_are_refused(folder: str, knobs: dict[str, Any], line: str) -> None:
     with pytest.raises(InputError, match=line):
         spans(pl.DataFrame({"text": ["a"]}), **{"against": folder, **knobs})
+
+
+def test_the_gate_knows_the_knobs_by_their_defaults() -> None:
+    defaults = {name: one.default for name, one in signature(spans).parameters.items()}
+    assert {name: defaults[name] for name in KNOBS} == KNOBS
 
 
 def test_an_index_that_was_altered_is_refused(tmp_path: Path) -> None:

@@ -245,3 +245,19 @@ def test_what_is_told_in_other_words_is_told_of_and_bounded_by_nothing(home: Pat
     show_contamination(str(home / "lake"), None, False, home / "told.html")
     with pytest.raises(InputError, match="no model can be read there"), Lake.open(home / "lake") as lake:
         ran(lake, recipe(home, stages=stage.replace("./meaning", "./gone"), policy="dropped"))
+
+
+def test_the_model_of_soft_matches_is_a_part_or_the_lakes_and_of_word_vectors(home: Path) -> None:
+    stage = "{contamination.spans: {against: [bench.*], soft: meaning}}"
+    text = Path(recipe(home, stages=stage)).read_text(encoding="utf-8")
+    for fit, line in (("embed", None), ("texts", r"soft: meaning is a language model, and a model of word vectors is wanted here")):
+        path = home / f"{fit}.yaml"
+        path.write_text(text.replace("curate:", f'quality:\n  meaning: {{{fit}: "SELECT doc_id, text FROM data.docs"}}\ncurate:', 1), encoding="utf-8")
+        if line is None:
+            assert {"quality.meaning", "ingest.mill"} <= set(load(path).part("curate.corpus").needs) and not load(path).part("curate.corpus").lake_models
+            assert not load(recipe(home)).part("curate.corpus").lake_models
+        else:
+            with pytest.raises(RecipeError, match=line):
+                load(path)
+    with Lake.open(home / "lake", create=True) as lake, pytest.raises(RecipeError, match="there is no model 'meaning'"):
+        ran(lake, recipe(home, stages=stage))
