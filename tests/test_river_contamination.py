@@ -15,7 +15,7 @@ from catalog.lake import Lake
 from catalog.recipe import load
 from headrace import curating, ingesting, mixing
 from headrace.child import Work
-from headrace.contamination import contamination, show_contamination
+from headrace.contamination import contamination, show_contamination, write
 from headrace.keys import part_keys
 from headrace.river import Options
 from headrace.trace import contamination as traced
@@ -233,6 +233,7 @@ def test_what_is_told_in_other_words_is_told_of_and_bounded_by_nothing(home: Pat
         item = lake.rows(f"SELECT doc_id FROM data.\"bench.mill\" WHERE text = '{MILL[0][0]}'")[0]["doc_id"]
         assert near == {"dataset": "corpus@v1", "benchmark": "bench.mill", "item": item, "documents": 1, "cosine": near["cosine"]} and near["cosine"] > 0.7
         assert [one["item"] for one in told["examples"] if one["kind"] == "soft"] == [item]
+        write(told, home / "told.html")
         document = lake.query("SELECT doc_id FROM data.corpus WHERE contamination.soft >= 0.7").column("doc_id").to_pylist()
         stories = [about(lake, place) for place in lake.locate(document[0]) if place.dataset == "corpus"]
         (line,) = stories[0]["near_items"]
@@ -242,7 +243,7 @@ def test_what_is_told_in_other_words_is_told_of_and_bounded_by_nothing(home: Pat
         assert [row["soft"] for row in contamination(lake, "corpus")["datasets"]] == [0, 0] and lake.snapshot("corpus").kept == 10
         ran(lake, recipe(home, policy="dropped"))
         assert {row["soft"] for row in contamination(lake, "corpus")["datasets"]} == {None}
-    show_contamination(str(home / "lake"), None, False, home / "told.html")
+    assert "Near items in other words" in (page := (home / "told.html").read_text(encoding="utf-8")) and "how many sacks does a miller grind" in page
     with pytest.raises(InputError, match="no model can be read there"), Lake.open(home / "lake") as lake:
         ran(lake, recipe(home, stages=stage.replace("./meaning", "./gone"), policy="dropped"))
 
