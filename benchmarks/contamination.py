@@ -2,7 +2,7 @@
 
     HEADRACE_DATA=... python benchmarks/contamination.py [--runs 5] [--passages 300000]      in .venv; the peer runs in .venv-oracles (HEADRACE_ORACLES)
 
-Both index the same 18 evaluation sets (45,000 items) and look through the same texts, one core and one thread each, alternating, CPU seconds of the work
+Both index the same 18 evaluation sets (45,580 items) and look through the same texts, one core and one thread each, alternating, CPU seconds of the work
 alone (texts in memory, warmed up): passages of books, code and papers of 1,000 and of 5,000 characters. datatrove has its questions indexed too
 (`find_query_ngrams`, off by default: it would find nothing of a question alone), with its 12-grams and with 8-grams, and splits words by spaCy.
 Ours is timed with its words split, and with the split of a part's other stages at hand. What is found: planted items by how they were changed
@@ -77,7 +77,8 @@ def passages(size: int, count: int) -> list[str]:
     whole = list(texts())
     step = min(size, max(1, int(sum(map(len, whole)) / count * 0.97)))
     found = [text[at : at + size] for text in whole for at in range(0, max(1, len(text) - size // 2), step)]
-    return [text for text in random.Random(1).sample(found, min(count, len(found))) if text.strip()]
+    found = [text for text in found if text.strip()]
+    return random.Random(1).sample(found, min(count, len(found)))
 
 
 def planted(sets: dict[str, list[tuple[str, str]]], clean: list[str]) -> list[tuple[str, str]]:
@@ -113,6 +114,13 @@ def our_index(sets: dict[str, list[tuple[str, str]]], folder: Path) -> str:
         made.append(Benchmark(name, "1", 1, pl.DataFrame(given)))
     build(made, folder)
     return str(folder)
+
+
+def counted(index: str) -> str:
+    from curate.bench.index import about
+
+    told = {name: sum(one[name] for one in about(index)) for name in ("rows", "items", "indexed")}
+    return f"{told['rows']:,} rows of {len(about(index))} sets, {told['items']:,} different items, {told['indexed']:,} long enough to be looked for"
 
 
 def ours(found: list[str], folder: str, *, split: bool) -> tuple[float, Found]:
@@ -227,7 +235,7 @@ def main() -> None:
     (folder / "sets.json").write_text(json.dumps(sets), encoding="utf-8")
     began = process_time()
     index = our_index(sets, folder / "index")
-    print(f"{sum(map(len, sets.values())):,} items of {len(sets)} sets, indexed in {process_time() - began:.1f} s")
+    print(f"{counted(index)}, indexed in {process_time() - began:.1f} s")
     oracle = os.environ.get("HEADRACE_ORACLES", str(HOME / ".venv-oracles/bin/python"))
     command = [oracle, __file__, "--peer", str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:

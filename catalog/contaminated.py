@@ -12,7 +12,11 @@ from catalog.snapshots import verdict_of
 
 FAMILY = "contamination"
 EXAMINED = "examined"
-"""The entry of an annotation's footer that says against what it was scored: benchmark, key, version, rows, items, indexed."""
+"""The entry of an annotation's footer that says against what it was scored: benchmark, key, version, rows, items, indexed, and the knobs."""
+SPANS, SOFT = "spans", "soft_spans"
+"""The columns of matches by words, which count, and of what is near an item by its vector alone, which is told of and no more."""
+KNOBS: dict[str, float] = {"ngram": 13, "overlap": 0.6}
+"""The knobs of contamination.spans that say what a match is, with its defaults: with more of either, less is found."""
 
 SCHEMA = {
     "doc_id": pl.String, "kept": pl.Boolean, "benchmark": pl.String, "item": pl.String, "kind": pl.String, "score": pl.Float64, "start": pl.Int64,
@@ -41,17 +45,17 @@ def unscored(snapshot: Snapshot) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def matches(snapshot: Snapshot) -> pl.DataFrame:
+def matches(snapshot: Snapshot, column: str = SPANS) -> pl.DataFrame:
     """Return one row a match of an item: document, whether the first policy keeps it, item, score, place, and whether it stands after `cut:` and `mask:`.
 
-    The columns are those of SCHEMA. A match stands unless all of it is cut or masked.
+    The columns are those of SCHEMA. A match stands unless all of it is cut or masked. `column` is SOFT for what is near an item in other words.
     """
     first = snapshot.policies[0] if snapshot.policies else {}
     changes = {name: first[name] for name in ("mask", "cut") if first.get(name)}
-    return of_files(snapshot.files, verdict_of(snapshot), changes)
+    return of_files(snapshot.files, verdict_of(snapshot), changes, column)
 
 
-def of_files(files: Iterable[DataFile], verdict: str, changes: Mapping[str, Any]) -> pl.DataFrame:
+def of_files(files: Iterable[DataFile], verdict: str, changes: Mapping[str, Any], column: str = SPANS) -> pl.DataFrame:
     """The same of data files, with the family of a policy's verdicts and what it cuts and masks."""
     from catalog import spans  # numba starts in .6 s: not for every end of a run
 
@@ -62,10 +66,11 @@ def of_files(files: Iterable[DataFile], verdict: str, changes: Mapping[str, Any]
         families = [a.family for a in file.annotations]
         judged = [verdict] if verdict in families else []
         rows = read(file, ["doc_id"], list(dict.fromkeys([FAMILY, *judged, *spans.families(changes)])))
-        rows = rows.filter(pl.col(FAMILY).struct.field("items") > 0).with_row_index("row")
+        there = column in [field.name for field in rows.schema[FAMILY].fields]  # type: ignore[attr-defined]
+        rows = rows.filter(pl.col(FAMILY).struct.field(column).list.len() > 0 if there else pl.lit(False)).with_row_index("row")
         if rows.height:
             kept = pl.col(verdict).struct.field("kept") if judged else pl.lit(True)
-            flat = rows.select("row", "doc_id", kept=kept, span=pl.col(FAMILY).struct.field("spans")).explode("span").unnest("span")
+            flat = rows.select("row", "doc_id", kept=kept, span=pl.col(FAMILY).struct.field(column)).explode("span").unnest("span")
             frames.append(flat.with_columns(standing=_standing(flat, spans.covered(rows, changes))).select(list(SCHEMA)))
     return pl.concat(frames)
 

@@ -70,8 +70,8 @@ def stage(item: Any, i: int, part: str, lines: Lines, folder: Path) -> Stage:
         raise RecipeError(f"{at}after: {after!r}; name spans that a stage before it writes, such as [c4.cuts]")
     kinds = {knob: kind.partition(" |")[0] for knob, kind in target.types.items()}
     wanted = (("ModelName",), ("File", "Files"), ("Benchmarks",))
-    models, files, benchmarks = (tuple(knob for knob, kind in kinds.items() if kind in some) for some in wanted)
     bound = bind(target, _placed(knobs, kinds, folder), at)
+    models, files, benchmarks = (tuple(knob for knob, kind in kinds.items() if kind in some and bound.knobs[knob] is not None) for some in wanted)
     named = bound.knobs.get(target.reads_of)
     reads = (*target.reads, *(map(str, named.values()) if isinstance(named, dict) else ()), *after, *(columns(parse(where)) if where else ()))
     return Stage(

@@ -92,8 +92,17 @@ def items(snapshot: Snapshot) -> pl.DataFrame:
 
 
 def bounds(recipe: Recipe, lake: Lake, part: Part, keys: dict[str, str]) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the bound of each evaluation set that a mixture's max_contamination: means, and the key of its newest version. A name goes before a pattern."""
-    given: dict[str, float] = part.given["max_contamination"]
-    found = named(recipe, lake, part, keys, list(given))
-    said = {name: given.get(name, next((bound for one, bound in given.items() if fnmatchcase(name, one)), 0.0)) for name in found}
-    return said, {name: snapshot.key for name, snapshot in found.items()}
+    """Return the bound of each evaluation set that a mixture's max_contamination: means, and the key of its newest version.
+
+    A name goes before a pattern, and of patterns the first: a set may be named as a dataset or as the part that makes it. Raises RecipeError for a set
+    that two names bound otherwise, and for a name that means none.
+    """
+    said: dict[str, tuple[str, float]] = {}
+    found: dict[str, Snapshot] = {}
+    for name, bound in sorted(part.given["max_contamination"].items(), key=lambda one: "*" in one[0]):
+        for dataset_name, snapshot in named(recipe, lake, part, keys, [name]).items():
+            other, share = said.setdefault(dataset_name, (name, bound))
+            found[dataset_name] = snapshot
+            if share != bound and "*" not in name:
+                raise RecipeError(f"{recipe.path}:{part.line}: {part.id}: max_contamination: {other} and {name} are both {dataset_name}; bound it once")
+    return {name: said[name][1] for name in sorted(found)}, {name: found[name].key for name in sorted(found)}

@@ -12,7 +12,7 @@ import jinja2
 import polars as pl
 import typer
 
-from catalog.contaminated import examined, matches, scored
+from catalog.contaminated import KNOBS, SOFT, examined, matches, scored
 from catalog.documents import read_one
 from catalog.errors import InputError, near
 from catalog.files import Snapshot, temporary
@@ -45,13 +45,15 @@ def show_contamination(path: str, name: str | None, as_json: bool, out: Path | N
         table(told["mixtures"], title="\nin mixtures")
     if told["items"]:
         table(told["items"], title="\nthe items that stand in most documents")
+    if told["soft"]:
+        table(told["soft"], title="\nnear items in other words: hints, which no bound counts")
     for one in told["examples"]:
         typer.echo(printable(f"\n{one['benchmark']}, item {one['item']}: {one['kind']}, score {figure(one['score'])}, in {one['doc_id']} ({one['uri']})"))
         typer.echo(printable(f"  asked: {one['question']}\n  found: {one['stretch']}"))
 
 
 def contamination(lake: Lake, name: str | None = None) -> dict[str, list[Row]]:
-    """Return the rows of a report: datasets (one a dataset and evaluation set), mixtures, and, worst first, items and examples.
+    """Return the rows of a report: datasets (one a dataset and evaluation set), mixtures, and, worst first, items, soft matches of items, and examples.
 
     Of all datasets that were scored, or of the one that is named, or of a mixture (mix.base). Raises InputError where it was not scored.
     """
@@ -65,36 +67,46 @@ def contamination(lake: Lake, name: str | None = None) -> dict[str, list[Row]]:
     if name is not None and not known and not mixed:
         how = f"add contamination.spans to the stages of its part{near(name, [row['mixture'] for row in mixtures(lake, None)])}"
         raise InputError(f"{name}: was not scored against any evaluation set; {how}")
-    found = {snapshot.name: matches(snapshot) for snapshot in known}
-    matrix = [row for snapshot in known for row in _matrix(snapshot, found[snapshot.name])]
-    worst = _worst(found)
-    return {"datasets": matrix, "mixtures": mixed, "items": worst, "examples": [one for row in worst[:EXAMPLES] for one in _example(lake, row, found)]}
+    found, near_by = ({snapshot.name: matches(snapshot, *column) for snapshot in known} for column in ((), (SOFT,)))
+    matrix = [row for snapshot in known for row in _matrix(snapshot, found[snapshot.name], near_by[snapshot.name])]
+    worst, soft = _worst(found), _worst(near_by)
+    examples = [one for rows_of, frames in ((worst, found), (soft, near_by)) for row in rows_of[:EXAMPLES] for one in _example(lake, row, frames)]
+    return {"datasets": matrix, "mixtures": mixed, "items": worst, "soft": [_softly(row) for row in soft], "examples": examples}
+
+
+def _softly(row: Row) -> Row:
+    """A row of soft matches: the score is a cosine, and nothing stands."""
+    return {"dataset": row["dataset"], "benchmark": row["benchmark"], "item": row["item"], "documents": row["documents"], "cosine": row["score"]}
 
 
 def _split(row: Row) -> list[str]:
     return [part.strip() for part in str(row["snapshots"]).split(",")]
 
 
-def _matrix(snapshot: Snapshot, found: pl.DataFrame) -> list[Row]:
-    """One row an evaluation set: how many of its items are matched in any document, and how many stand in what is kept, after cuts."""
+def _matrix(snapshot: Snapshot, found: pl.DataFrame, near_by: pl.DataFrame) -> list[Row]:
+    """One row an evaluation set: how many of its items are matched in any document, and how many stand in what is kept, after cuts.
+
+    soft: how many are near a stretch of a document that is kept; null where no model was named that would say.
+    """
     sets = {name: told for file in snapshot.files for name, told in examined(file).items()}
     made = []
     for name, told in sorted(sets.items()):
         mine = found.filter(pl.col("benchmark") == name)
-        left = mine.filter(pl.col("kept") & pl.col("standing"))
+        left, hinted = (frame.filter(pl.col("kept") & pl.col("standing") & (pl.col("benchmark") == name)) for frame in (mine, near_by))
         made.append(
             {"dataset": snapshot.name, "benchmark": f"{name}@v{told['version']}", "items": told["items"], "too_short": told["items"] - told["indexed"],
              "matched": mine["item"].n_unique(), "documents": mine["doc_id"].n_unique(), "standing": left["item"].n_unique(),
-             "share": left["item"].n_unique() / max(told["items"], 1), "in_documents": left["doc_id"].n_unique()}
+             "share": left["item"].n_unique() / told["indexed"] if told["indexed"] else None, "in_documents": left["doc_id"].n_unique(),
+             "soft": hinted["item"].n_unique() if "soft_at" in told else None}
         )  # fmt: skip
-    return sorted(made, key=lambda row: (-row["share"], row["benchmark"]))
+    return sorted(made, key=lambda row: (-(row["share"] or 0), row["benchmark"]))
 
 
 def mixtures(lake: Lake, name: str | None) -> list[Row]:
     """Return what was told of the latest lock of each mixture, or of one."""
     told = rows(lake, "mixture_contamination")
     latest = {row["mixture"]: row["lock"] for row in told}
-    fields = ("mixture", "benchmark", "version", "items", "standing", "share", "documents", "bound", "because")
+    fields = ("mixture", "benchmark", "version", "items", "too_short", "standing", "share", "documents", "bound", *KNOBS, "because")
     wanted = None if name is None else name.removeprefix("mix.")
     return [{k: row.get(k) for k in fields} for row in told if row["lock"] == latest[row["mixture"]] and wanted in (None, row["mixture"])]
 
@@ -153,13 +165,15 @@ def tell(lake: Lake, names: Sequence[str], folder: Path) -> str | None:
     if not known:
         return None
     told = [contamination(lake, name) for name in known]
-    whole = {key: [row for one in told for row in one[key]] for key in ("datasets", "items", "examples")} | {"mixtures": mixtures(lake, None)}
+    whole = {key: [row for one in told for row in one[key]] for key in ("datasets", "items", "soft", "examples")} | {"mixtures": mixtures(lake, None)}
     for kind in ("json", "html"):
         write(whole, folder / f"contamination.{kind}")
-    n = sum(row["standing"] for row in whole["datasets"])
+    n, soft = (sum(row[key] or 0 for row in whole["datasets"]) for key in ("standing", "soft"))
     sets = len({row["benchmark"] for row in whole["datasets"]})
-    worst = max(whole["datasets"], key=lambda row: row["share"])
-    most = f", most of {worst['benchmark']}: {worst['standing']:,} of {worst['items']:,} in {worst['in_documents']:,} documents" if n else ""
+    worst = max(whole["datasets"], key=lambda row: row["share"] or 0)
+    of = f"{worst['standing']:,} of {worst['items'] - worst['too_short']:,} in {worst['in_documents']:,} documents"
+    most = f", most of {worst['benchmark']}: {of}" if n else ""
+    most += f", {soft:,} more may be told in other words" if soft else ""
     return f"contamination: {n:,} items of {sets:,} evaluation sets stand in what is kept of {', '.join(known)}{most} ({folder / 'contamination.html'})"
 
 
@@ -167,4 +181,5 @@ def recorded(snapshot: Snapshot) -> list[Row]:
     """Return the rows of the table `contamination` for a dataset: one an evaluation set. `key` is that of its snapshot."""
     if not any(map(scored, snapshot.files)):
         return []
-    return [{**row, "dataset": snapshot.dataset, "key": snapshot.key} for row in _matrix(snapshot, matches(snapshot))]
+    matrix = _matrix(snapshot, matches(snapshot), matches(snapshot, SOFT))
+    return [{**row, "dataset": snapshot.dataset, "key": snapshot.key} for row in matrix]

@@ -11,8 +11,11 @@ from headrace.benchmarks import bounds
 from headrace.child import Work
 from headrace.done import finish, source
 from headrace.keys import same_lists
-from mixer.contamination import Gate, check
+from mixer.contamination import Gate, check, said
 from mixer.mix import freeze
+
+SAID = 3
+"""Evaluation sets of which a line is said, those nearest to their bounds; the lock and `headrace contamination` tell of all."""
 
 
 def _gate(part: Part, work: Work) -> Gate | None:
@@ -47,4 +50,6 @@ def run(part: Part, work: Work) -> str:
     for note in frozen.notes:
         work.say(f"{part.id}: {note}")
     lock = frozen.lock
+    for row in lock.get("contamination", {}).get("sets", [])[:SAID]:
+        work.say(f"{part.id}: contamination: {said(row)}, the bound is {row['bound']:.2%}")
     return f"{lock['samples'] * lock['context']:,} tokens planned from {len(lock['sources'])} sources, {lock['held_out']['tokens']:,} held out"

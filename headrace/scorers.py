@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from catalog.contaminated import EXAMINED
+from catalog.contaminated import EXAMINED, KNOBS
 from catalog.errors import InputError, RecipeError, near
 from catalog.lake import Lake
 from catalog.models import STORED, unfit
@@ -114,7 +114,8 @@ def resolved(stage: Stage, part: Part, recipe: Recipe, lake: Lake, keys: dict[st
         folder, examined = indexed(recipe, lake, part, keys, stage)
         knobs[knob], promised[folder] = folder, digest_of(folder)
         stands.append((knob, promised[folder]))
-        told.append((EXAMINED, json.dumps(examined)))
+        asked = {name: knobs[name] for name in (*KNOBS, *(["soft_at"] if knobs.get("soft") else [])) if name in knobs}
+        told.append((EXAMINED, json.dumps([{**one, **asked} for one in examined])))
     return replace(stage, bound=replace(stage.bound, knobs=knobs), told=tuple(told), stands=tuple(stands), promised=tuple(promised.items()))
 
 

@@ -10,6 +10,7 @@ from catalog.errors import InputError
 from catalog.lake import Lake
 from headrace.done import model, models, rows, scorers
 from headrace.tables import printable, table
+from mixer.contamination import said
 from mixer.samples import Samples
 
 
@@ -32,10 +33,7 @@ def contamination(lake: Lake, row: dict[str, Any]) -> list[str]:
     lock = Path(lake.root) / row["run_folder"] / "lock.json"
     told = json.loads(lock.read_text(encoding="utf-8")).get("contamination", {}) if lock.is_file() else {}
     because = f", accepted because: {told['because']}" if told.get("because") else ""
-    return [
-        f"contamination: {one['standing']:,} of {one['items']:,} items of {one['benchmark']}@v{one['version']} stood in {one['documents']:,} documents{because}"
-        for one in told.get("sets", []) if one["standing"]
-    ]  # fmt: skip
+    return [f"contamination: {said(one)}{because}" for one in told.get("sets", []) if one["standing"] or one.get("too_short") or one.get("share", 0) is None]
 
 
 def ancestry(lake: Lake, row: dict[str, Any]) -> list[str]:

@@ -21,6 +21,8 @@ from headrace.tables import as_text, cell, printable
 
 ITEMS = 5
 """Items of evaluation sets that are told with their questions."""
+SAID = {"soft": "cosine"}
+"""How a match's score is called, where it is none."""
 ABOUT = ("doc_id", "uri", "domain", "title", "author", "date", "license", "dump", "lang", "confidence", "origin_hash")
 
 
@@ -61,6 +63,7 @@ def about(lake: Lake, place: Place) -> dict[str, Any]:
         "verdicts": verdicts,
         "clauses": clauses_of(lake, place, verdicts),
         "examined": examined(lake, (row.get("contamination") or {}).get("spans") or []),
+        "near_items": examined(lake, (row.get("contamination") or {}).get("soft_spans") or []),
         "labels": rows(lake, "label", "doc_id = ?", [row["doc_id"]], "labelled"),
         "went_to": went_to(lake, hit["dataset"], row["doc_id"], row),
     }
@@ -71,7 +74,8 @@ def examined(lake: Lake, spans: list[dict[str, Any]]) -> list[str]:
     by = {(one["benchmark"], one["item"]): one for one in sorted(spans, key=lambda one: one["score"]) if one["kind"] != "answer"}
     best = sorted(by.values(), key=lambda one: (-one["score"], one["benchmark"], one["item"]))
     return [
-        f"{one['benchmark']}, item {one['item']} ({one['kind']}, score {cell(one['score'])}): {short(question(lake, one['benchmark'], one['item']))}"
+        f"{one['benchmark']}, item {one['item']} ({SAID.get(one['kind'], one['kind'] + ', score')} {cell(one['score'])}): "
+        f"{short(question(lake, one['benchmark'], one['item']))}"
         for one in best[:ITEMS]
     ]
 
@@ -172,6 +176,7 @@ def _told(story: dict[str, Any]) -> str:
         shown = ", ".join(f"{cut['kind']} {cut['start']:,}-{cut['end']:,}" for cut in cuts[:MOST]) + (", ..." if len(cuts) > MOST else "")
         lines += [f"    cuts {gone:,} characters that stand elsewhere too: {shown}"] if cuts else []
     lines += [f"  stands in it: {line}" for line in story["examined"]]
+    lines += [f"  may be told in it in other words: {line}" for line in story["near_items"]]
     for said in story["labels"]:
         lines.append(f"  labelled {said['label']}{f' ({reason})' if (reason := said['reason']) else ''} by {said['labeller']} in the set {said['label_set']}")
     lines += [f"  {line}" for line in story["went_to"]]

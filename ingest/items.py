@@ -69,7 +69,7 @@ def _made(rows: Iterator[Numbered], asked: Mapping[str, Asked]) -> Iterator[tupl
 def _plain(row: Mapping[str, Any], asked: Mapping[str, Asked]) -> Any:
     try:
         return rendered(_payload(row), **asked)
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, SyntaxError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError) as error:
         return Failure("error", f"{type(error).__name__}: {error}"[:500])
 
 

@@ -10,6 +10,8 @@ import polars as pl
 from catalog.ids import doc_id
 from curate.bench.index import Benchmark, build
 from curate.contamination import spans
+from curate.models import vectors
+from tests.river_making import prose
 
 Item = tuple[str, str | None]
 """A question and its answer."""
@@ -20,6 +22,8 @@ MILL: list[Item] = [
     ("Name the oldest bridge over the Severn", "The Iron Bridge was opened in 1781"),
     ("Count 4 by 7", "28"),
 ]
+TOLD = "In three days of working hours, how many sacks does a miller grind, where in nine of these hours he grinds forty, barley in each?"
+"""The first item in other words: no 4 words of it stand in a row."""
 DRAIN = 'def drain(levels: list[int], by: int) -> list[int]:\n    """Lower every level of the weir by the given number, never below zero."""'
 CODE: list[Item] = [(DRAIN, None)]
 PLAIN = "The boats lay along the quay in the evening, and nobody went on board until the lamps were lit and the harbour master had gone home. "
@@ -46,6 +50,13 @@ def index(folder: Path, given: Mapping[str, Sequence[Item]]) -> str:
 
 def said(folder: str, texts: Sequence[str | None], **knobs: Any) -> list[dict[str, Any]]:
     return spans(pl.DataFrame({"text": texts}, schema={"text": pl.String}), against=folder, **knobs).to_dicts()
+
+
+def meaning(folder: Path) -> str:
+    """Write word vectors of little text, in which the items stand once, and return their folder."""
+    texts = [PLAIN, *(question for question, _ in MILL[:2]), *(prose(f"p{i}", 6) for i in range(40))]
+    vectors.save(vectors.train([pl.Series(texts)], min_count=1), folder)
+    return str(folder)
 
 
 def noisy(text: str, share: float, dice: random.Random, words: Sequence[str]) -> str:

@@ -109,6 +109,7 @@ def test_the_cluster_and_this_machine_make_the_same_tables(cluster: Cluster, tmp
     assert there["metrics"]["exact_pairs"] == 20 and there["metrics"]["minhash_pairs"] > 50 and there["reasons"]["duplicate"] > 60
     assert there["quarantine"] == here["quarantine"] == []
     assert set(there["paths"]) == {"dup", "verdict", *(family for _, family, _ in stages)} and len(there["paths"]) > 28
+    assert any(family == "contamination" and "soft" in knobs for _, family, knobs in stages), "evaluation items by words and by vectors are among them"
     for name in there["paths"]:
         for ours, theirs in zip(here["paths"][name], there["paths"][name], strict=True):
             assert Path(ours).name == Path(theirs).name, "the same file has the same address wherever it was annotated"

@@ -1,18 +1,26 @@
 """Items of evaluation sets in texts: what is found, where it stands, what is left alone; whatever the order, the batch or the input."""
 
 import random
+import re
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from bench_making import CODE, MILL, PLAIN, Item, benchmarks, index, items, named, said
+from bench_making import CODE, MILL, PLAIN, TOLD, Item, benchmarks, index, items, meaning, named, said
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.contaminated import KNOBS
 from catalog.errors import InputError
-from curate.bench.index import Benchmark, about, build
+from catalog.schema import text_bytes
+from catalog.split import split_words
+from curate.bench import soft
+from curate.bench.index import Benchmark, about, build, read
 from curate.contamination import ADDS, spans
+from curate.models import vectors
+from curate.models.nearby import cosines, rounded
 
 BOTH = {"bench.mill": MILL, "bench.code": CODE}
 
@@ -140,13 +148,82 @@ def test_random_words_of_items_are_no_match(folder: str) -> None:
     assert sum(row["items"] for row in rows) == 0
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return meaning(tmp_path_factory.mktemp("meaning") / "model")
+
+
+def test_an_item_in_other_words_is_near_it_and_no_match(folder: str, model: str) -> None:
+    told, plain, both, short, none = said(folder, [f"{PLAIN}{TOLD} {PLAIN}", PLAIN * 4, f"{MILL[0][0]} {PLAIN * 3}{TOLD}", "few words", ""], soft=model)
+    assert told["items"] == 0 and told["spans"] == [] and told["soft_item"] == named("bench.mill", 0) and told["soft"] >= 0.7
+    (span,) = told["soft_spans"]
+    shown = f"{PLAIN}{TOLD} {PLAIN}"[span["start"] : span["end"]]
+    assert (span["kind"], span["item"], span["score"]) == ("soft", told["soft_item"], told["soft"])
+    assert "how many sacks does a miller grind" in shown and len(shown.split()) == 24
+    assert plain["soft"] < 0.5 and plain["soft_item"] is None and plain["soft_spans"] == []
+    assert both["items"] == 1 and both["soft_item"] == named("bench.mill", 0) and both["soft_spans"] == [], "what words tell of is not told twice"
+    assert [(row["soft"], row["soft_item"], row["soft_spans"]) for row in (short, none)] == [(None, None, [])] * 2
+    without = said(folder, [f"{PLAIN}{TOLD} {PLAIN}"])[0]
+    assert (without["soft"], without["soft_item"], without["soft_spans"]) == (None, None, None)
+    assert {name: told[name] for name in told if "soft" not in name} == {name: without[name] for name in without if "soft" not in name}
+    stricter = said(folder, [f"{PLAIN}{TOLD} {PLAIN}"], soft=model, soft_at=told["soft"] + 1e-9)[0]
+    assert stricter["soft"] == told["soft"] and stricter["soft_item"] is None and stricter["soft_spans"] == []
+
+
+def test_a_stretch_that_is_mostly_another_items_is_no_hint(tmp_path: Path, model: str) -> None:
+    part = " ".join(TOLD.split()[:16])
+    for n, (sets, hints) in enumerate(((BOTH, 1), ({**BOTH, "bench.part": [(part, None)]}, 0))):
+        (row,) = said(index(tmp_path / str(n), sets), [TOLD], soft=model)
+        assert (row["items"], len(row["soft_spans"]), row["soft_item"]) == (1 - hints, hints, named("bench.mill", 0))
+
+
+def test_soft_matches_are_the_same_in_any_batch(folder: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = ["", None, "\0" * 1000, "x" * 1_000_000, "." * 10_000, "🙂" * 3_000, f"\0{TOLD}\0", f"{TOLD} " * 70, "the " * 5_000]
+    texts = [*odd, PLAIN, MILL[0][0], f"{PLAIN * 20}{TOLD}", f"„{TOLD}“ {PLAIN}"]
+    whole = said(folder, texts, soft=model)
+    assert [row for text in texts for row in said(folder, [text], soft=model)] == whole == said(folder, texts, soft=model)
+    for name, size in (("STRETCHES", 7), ("ITEMS", 1)):
+        monkeypatch.setattr(soft, name, size)
+    assert said(folder, texts, soft=model) == whole
+    other = tmp_path / "other"
+    vectors.save(vectors.train([pl.Series(texts[9:])], min_count=1, dimensions=32), other)
+    assert [row["soft"] for row in said(folder, texts, soft=str(other))] != [row["soft"] for row in whole] and said(folder, texts, soft=model) == whole
+    assert [row["soft_item"] is not None for row in whole] == [False] * 6 + [True, True, False, False, True, True, True]
+
+
+def test_the_nearest_item_is_that_of_the_plain_definition(folder: str, model: str) -> None:
+    """Every stretch against every item by numpy alone."""
+    index, known = read(folder), vectors.load(model)
+    texts = [f"{PLAIN}{TOLD}", PLAIN * 3, f"{TOLD} {TOLD} {TOLD} {PLAIN}", "one two three four five six seven eight nine ten eleven twelve"]
+    split = split_words(*text_bytes(pl.Series(texts)))
+    found = soft.nearest(split, known, soft.meant(index, known))
+    (size, (items, rows)), = soft.meant(index, known).by_size.items()
+    assert size == 24 and {index.ids[i] for i in items} == {named(name, 0) for name in BOTH}
+    got = list(zip(found.text.tolist(), found.item.tolist(), found.cosine.tolist(), strict=True))
+    wanted = []
+    for n, text in enumerate(texts):
+        words = re.findall(r"\w+", text)
+        starts = sorted({min(at, max(0, len(words) - 24)) for at in range(0, max(1, len(words) - 12), 12)})
+        for part in (" ".join(words[at : at + 24]) for at in starts):
+            own = rounded(vectors.embed(known, split_words(*text_bytes(pl.Series([part])))))
+            cosine = cosines(own, rows)[0]
+            wanted.append((n, int(items[cosine.argmax()]), pytest.approx(cosine.max(), abs=1e-6)))
+    assert got == wanted
+
+
 @pytest.mark.parametrize(
     ("knobs", "line"),
-    [({"ngram": 3}, "ngram: 3 is 5 to 100"), ({"overlap": 0.1}, "overlap: 0.1 a share from 0.3"), ({"against": ["bench.*"]}, "the folder of an index")],
+    [({"ngram": 3}, "ngram: 3 is 5 to 100"), ({"overlap": 0.1}, "overlap: 0.1 a share from 0.3"), ({"against": ["bench.*"]}, "the folder of an index"),
+     ({"soft_at": 0.0}, r"soft_at: 0\.0 is a cosine"), ({"soft": "none/there"}, "no model at 'none/there'")],
 )
 def test_knobs_that_mean_nothing_are_refused(folder: str, knobs: dict[str, Any], line: str) -> None:
     with pytest.raises(InputError, match=line):
         spans(pl.DataFrame({"text": ["a"]}), **{"against": folder, **knobs})
+
+
+def test_the_gate_knows_the_knobs_by_their_defaults() -> None:
+    defaults = {name: one.default for name, one in signature(spans).parameters.items()}
+    assert {name: defaults[name] for name in KNOBS} == KNOBS
 
 
 def test_an_index_that_was_altered_is_refused(tmp_path: Path) -> None:

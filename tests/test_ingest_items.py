@@ -96,6 +96,16 @@ def test_rows_that_are_none_are_refused_one_by_one(tmp_path: Path) -> None:
     assert [row.reason if isinstance(row, Refused) else row["answer"] for row in found] == ["two metres", "bad_json", "no_text", "template_failed", "water"]
 
 
+@pytest.mark.parametrize("hostile", ["[" * 3_000 + "]" * 3_000, "-" * 40_000 + "1", "1" + "+1" * 40_000, "['" + "a" * (1 << 20) + "']", "not a list"])
+def test_choices_that_are_no_list_cost_their_row_alone(tmp_path: Path, hostile: str) -> None:
+    path = written(tmp_path / "a.jsonl", [{**ROWS[0], "options": hostile}, {**ROWS[1], "options": "['water', 'wind']"}])
+    for asked in ({"choices": "options"}, {"choices": "{{options}}"}, {"question": "{{question}}", "choices": "options"}):
+        bad, good = items.read(path, answer="right", **{"question": "question", **asked})
+        assert isinstance(bad, Refused) and bad.reason == "template_failed" and isinstance(good, dict) and good["answer"] == "water"
+    (told, _) = items.read(path, answer="{{options}}")
+    assert isinstance(told, dict) and told["answer"] == hostile.strip("'"), "an answer that is no list is a text"
+
+
 TASK = """task: mill
 dataset_path: json
 dataset_kwargs: {data_files: {train: a.jsonl, test: [b.jsonl]}}
@@ -103,6 +113,7 @@ test_split: test
 doc_to_text: "Q: {{question}}"
 doc_to_target: answer
 """
+ANCHORS = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in ("ab", "bc", "cd", "de", "ef"))
 
 
 def test_a_task_file_says_where_its_items_are_and_how_they_are_asked(tmp_path: Path) -> None:
@@ -136,7 +147,19 @@ def test_a_task_file_says_where_its_items_are_and_how_they_are_asked(tmp_path: P
         (TASK.replace("data_files: {", "trust_remote_code: true, data_files: {"), "trust_remote_code: is not read here"),
         (TASK.replace('doc_to_text: "Q: {{question}}"', "doc_to_text: 3"), "doc_to_text: says nothing"),
         (TASK + "include: bad.yaml\n", "goes deeper than 5 files"),
-        (TASK + "include: /etc/passwd\n", "is no file beside the task file"),
+        (TASK + "include: /etc/passwd\n", "include: '/etc/passwd' is not in the task file's folder or below"),
+        (TASK + "include: ../base.yaml\n", "include: '../base.yaml' is not in the task file's folder or below"),
+        (TASK + "include: linked.yaml\n", "include: 'linked.yaml' is not in the task file's folder or below"),
+        (TASK + "include: 5\n", "include: 5 is no file's name"),
+        (TASK + "include: {a: b}\n", "include: {'a': 'b'} is no file's name"),
+        (TASK + "include: [empty.yaml, 5]\n", "include: 5 is no file's name"),
+        (TASK + f"include: [{', '.join(['empty.yaml'] * 20)}]\n", "include: names more than 20 files"),
+        (TASK.replace("[b.jsonl]", "[/etc/passwd]"), "data_files: '/etc/passwd' is not in the task file's folder or below"),
+        (TASK.replace("[b.jsonl]", "['../*']"), "data_files: '../*' is not in the task file's folder or below"),
+        (TASK.replace("[b.jsonl]", "['link*']"), "linked.jsonl' is not in the task file's folder or below"),
+        (TASK.replace("[b.jsonl]", "['away/b.jsonl']"), "data_files: 'away/b.jsonl' is not in the task file's folder or below"),
+        (TASK.replace("data_files: {", "data_dir: .., data_files: {"), "data_dir: '..' is not in the task file's folder or below"),
+        (TASK + ANCHORS, "over 100,000 keys and items"),
         ("[1, 2]\n", "is no task file"),
         ("a: [\n", "is no YAML"),
     ],
@@ -144,7 +167,16 @@ def test_a_task_file_says_where_its_items_are_and_how_they_are_asked(tmp_path: P
 def test_a_task_file_that_would_run_or_fetch_is_refused(tmp_path: Path, text: str, why: str) -> None:
     written(tmp_path / "a.jsonl", ROWS)
     written(tmp_path / "b.jsonl", ROWS)
-    (tmp_path / "bad.yaml").write_text(text, encoding="utf-8")
+    home = tmp_path / "tasks"
+    home.mkdir()
+    for name in "ab":
+        written(home / f"{name}.jsonl", ROWS)
+    for name in ("base.yaml", "empty.yaml"):
+        (tmp_path / name).write_text("{}\n", encoding="utf-8")
+    (home / "empty.yaml").write_text("{}\n", encoding="utf-8")
+    for link, to in (("linked.yaml", "base.yaml"), ("linked.jsonl", "b.jsonl"), ("away", "")):
+        (home / link).symlink_to(tmp_path / to)
+    (home / "bad.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="bad.yaml") as told:
-        task(str(tmp_path / "bad.yaml"))
+        task(str(home / "bad.yaml"))
     assert why in str(told.value) and "\n" not in str(told.value)

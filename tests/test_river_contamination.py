@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_making import CODE, MILL, PLAIN
+from bench_making import CODE, MILL, PLAIN, TOLD, meaning
 from demo_run import headrace
 from river_making import prose
 
@@ -15,7 +15,7 @@ from catalog.lake import Lake
 from catalog.recipe import load
 from headrace import curating, ingesting, mixing
 from headrace.child import Work
-from headrace.contamination import contamination, show_contamination
+from headrace.contamination import contamination, show_contamination, write
 from headrace.keys import part_keys
 from headrace.river import Options
 from headrace.trace import contamination as traced
@@ -84,22 +84,26 @@ def test_a_mixture_is_refused_until_its_items_are_cut_dropped_or_let_pass_for_a_
         assert line.startswith("mix.base: max_contamination: 1 of the 1 items of bench.code (100.00%) stand") and doc in line and "\n" not in line
         assert "(1 more over theirs)" in line and "contaminated_because:" in line
         assert "frozen" not in line and not lake.has_table("mixture")
-        gate = 'max_contamination: {bench.mill: 30%, bench.code: 0}, contaminated_because: "the code is ours"'
+        with pytest.raises(InputError, match=r"1 of the 3 items of bench\.mill \(33\.33%; 1 more are too short to be looked for\) stand"):
+            ran(lake, recipe(home, gate="max_contamination: {bench.mill: 30%, bench.code: 1}"))
+        gate = 'max_contamination: {bench.mill: 34%, bench.code: 0}, contaminated_because: "the code is ours"'
         ran(lake, recipe(home, gate=gate))
-        rows = lake.rows("SELECT benchmark, items, standing, share, documents, bound, because FROM mixture_contamination ORDER BY benchmark")
-        assert [(r["benchmark"], r["items"], r["standing"], r["documents"], r["bound"], r["because"]) for r in rows] == [
-            ("bench.code", 1, 1, 1, 0.0, "the code is ours"), ("bench.mill", 4, 1, 1, 0.3, "the code is ours"),
+        told = "benchmark, items, too_short, standing, share, documents, bound, ngram, overlap, because"
+        rows = lake.rows(f"SELECT {told} FROM mixture_contamination ORDER BY benchmark")
+        assert [list(r.values()) for r in rows] == [
+            ["bench.code", 1, 0, 1, 1.0, 1, 0.0, 13, 0.6, "the code is ours"], ["bench.mill", 4, 1, 1, 1 / 3, 1, 0.34, 13, 0.6, "the code is ours"],
         ]  # fmt: skip
         folder = lake.rows("SELECT output FROM task WHERE part = 'mix.base'")[-1]["output"]
         lock = json.loads((lake.root / folder / "lock.json").read_text(encoding="utf-8"))
         assert lock["contamination"]["because"] == "the code is ours" and lock["contamination"]["sets"][0]["benchmark"] == "bench.code"
-        assert traced(lake, {"run_folder": folder})[0] == (
-            "contamination: 1 of 1 items of bench.code@v1 stood in 1 documents, accepted because: the code is ours"
-        )
+        assert traced(lake, {"run_folder": folder}) == [
+            "contamination: 1 of 1 items of bench.code@v1 stood in 1 documents, accepted because: the code is ours",
+            "contamination: 1 of 3 items of bench.mill@v1 stood in 1 documents, 1 more are too short to be looked for, accepted because: the code is ours",
+        ]
         for policy, kept in (("cut", 12), ("dropped", 10)):
             said = ran(lake, recipe(home, policy=policy))
             assert "tokens planned" in said["mix.base"] and lake.snapshot("corpus").kept == kept
-        within = ran(lake, recipe(home, gate="max_contamination: {bench.*: 1, bench.mill: 25%}"))
+        within = ran(lake, recipe(home, gate="max_contamination: {bench.*: 1, ingest.mill: 34%}"))
         assert "tokens planned" in within["mix.base"]
 
 
@@ -112,7 +116,7 @@ def test_what_was_not_scored_against_all_that_is_registered_is_refused(home: Pat
             ran(lake, recipe(home, stages="{contamination.spans: {against: [bench.mill]}}"))
         with pytest.raises(InputError, match=r"12 documents of corpus were not scored: leave where: out"):
             ran(lake, recipe(home, stages="{contamination.spans: {against: [bench.*], where: length(text) < 9}}"))
-        ran(lake, recipe(home, stages="{contamination.spans: {against: [bench.mill]}}", gate="max_contamination: {bench.mill: 25%}"))
+        ran(lake, recipe(home, stages="{contamination.spans: {against: [bench.mill]}}", gate="max_contamination: {mill: 34%}"))       # the part's name
         ran(lake, recipe(home, policy="cut"))
         only = recipe(home, stages="{contamination.spans: {against: [bench.code, bench.mill]}}", policy="cut", more=more)
         with pytest.raises(InputError, match=r"corpus was not scored against bench\.extra; "):
@@ -120,12 +124,33 @@ def test_what_was_not_scored_against_all_that_is_registered_is_refused(home: Pat
         for wrong, line in (("bench.mil", r"no evaluation set 'bench\.mil' in the recipe or the lake; did you mean 'bench\.mill'"), ("exam.*", r"'exam\.\*'")):
             with pytest.raises(RecipeError, match=line):
                 ran(lake, recipe(home, stages=f"{{contamination.spans: {{against: ['{wrong}']}}}}"))
+        with pytest.raises(RecipeError, match=r"r\.yaml:\d+: mix\.base: max_contamination: bench\.mill and mill are both bench\.mill; bound it once"):
+            ran(lake, recipe(home, policy="cut", gate="max_contamination: {bench.mill: 25%, mill: 26%}"))
+        with pytest.raises(RecipeError, match=r"no evaluation set 'bench\.mil' in the recipe or the lake; did you mean 'bench\.mill'"):
+            ran(lake, recipe(home, policy="cut", gate="max_contamination: {bench.mil: 25%}"))
     for gate, line in (
         ("max_contamination: lots", "'lots' is not a share"), ("max_contamination: {}", "is no share, and no mapping"),
         ("contaminated_because: why", "overrides max_contamination:"), ("max_contamination: 0, contaminated_because: 3", "is not a word"),
     ):  # fmt: skip
         with pytest.raises(RecipeError, match=line):
             load(recipe(home, gate=gate))
+
+
+def test_what_was_hardly_looked_for_is_not_taken_for_clean(home: Path) -> None:
+    """A set of items that are too short, and knobs that find less, pass for a reason alone, which then stands beside the knobs."""
+    more, both = "  short: {items: {paths: [short.jsonl]}, publish_as: bench.short}\n", "{contamination.spans: {against: [bench.*]KNOBS}}"
+    lines(home / "short.jsonl", [{"question": "What turns the wheel?"}])
+    with Lake.open(home / "lake", create=True) as lake:
+        with pytest.raises(InputError, match=r"no item of bench\.short is long enough to be looked for, so corpus cannot be said to hold none"):
+            ran(lake, recipe(home, policy="cut", more=more, gate="max_contamination: 1"))
+        weak = both.replace("KNOBS", ", overlap: 1.0, ngram: 50")
+        with pytest.raises(InputError, match=r"corpus was scored with ngram: 50, overlap: 1\.0, which finds less than ngram: 13, overlap: 0\.6"):
+            ran(lake, recipe(home, policy="cut", more=more, stages=weak, gate="max_contamination: {bench.mill: 1, bench.code: 1}"))
+        ran(lake, recipe(home, policy="cut", more=more, stages=weak, gate="max_contamination: 1, contaminated_because: they are ours"))
+        rows = lake.rows("SELECT benchmark, items, too_short, share, ngram, overlap, because FROM mixture_contamination ORDER BY benchmark")
+        assert [list(row.values()) for row in rows][-1] == ["bench.short", 1, 1, None, 50, 1.0, "they are ours"]
+        stricter = both.replace("KNOBS", ", overlap: 0.5, ngram: 8")
+        assert "tokens planned" in ran(lake, recipe(home, policy="cut", more=more, stages=stricter, gate="max_contamination: {mill: 0, code: 0}"))["mix.base"]
 
 
 def test_a_new_version_of_a_set_scores_again_and_nothing_else_does(home: Path) -> None:
@@ -189,3 +214,51 @@ def test_the_report_and_why_show_the_item_and_the_stretch(home: Path, capsys: py
         story = next(story for place in lake.locate(document) if (story := about(lake, place))["dataset"].startswith("corpus"))
         assert story["signals"]["contamination"]["items"] == 1 and story["went_to"] is not None
         assert story["examined"] == [f"bench.mill, item {story['signals']['contamination']['item']} (verbatim, score 1): {MILL[0][0]}"]
+
+
+def test_what_is_told_in_other_words_is_told_of_and_bounded_by_nothing(home: Path) -> None:
+    meaning(home / "meaning")
+    docs = [json.loads(line) for line in (home / "docs.jsonl").read_text(encoding="utf-8").splitlines()]
+    docs[9]["text"] += f"\n\n{TOLD}\n\n{PLAIN}"
+    lines(home / "docs.jsonl", docs)
+    stage = "{contamination.spans: {against: [bench.*], soft: ./meaning}}"
+    with Lake.open(home / "lake", create=True) as lake:
+        said = ran(lake, recipe(home, stages=stage, policy="dropped"))
+        assert "tokens planned" in said["mix.base"] and lake.snapshot("corpus").kept == 10
+        told = contamination(lake, "corpus")
+        assert [(row["benchmark"], row["matched"], row["standing"], row["soft"]) for row in told["datasets"]] == [
+            ("bench.code@v1", 1, 0, 0), ("bench.mill@v1", 1, 0, 1),
+        ]  # fmt: skip
+        (near,) = told["soft"]
+        item = lake.rows(f"SELECT doc_id FROM data.\"bench.mill\" WHERE text = '{MILL[0][0]}'")[0]["doc_id"]
+        assert near == {"dataset": "corpus@v1", "benchmark": "bench.mill", "item": item, "documents": 1, "cosine": near["cosine"]} and near["cosine"] > 0.7
+        assert [one["item"] for one in told["examples"] if one["kind"] == "soft"] == [item]
+        write(told, home / "told.html")
+        document = lake.query("SELECT doc_id FROM data.corpus WHERE contamination.soft >= 0.7").column("doc_id").to_pylist()
+        stories = [about(lake, place) for place in lake.locate(document[0]) if place.dataset == "corpus"]
+        (line,) = stories[0]["near_items"]
+        assert len(document) == 1 and line.startswith(f"bench.mill, item {item} (cosine 0.") and line.endswith(MILL[0][0]) and stories[0]["examined"] == []
+        (home / "policies/softly.yaml").write_text('drop:\n  contaminated: "contamination.items > 0"\ncut: [contamination.soft_spans]\n', encoding="utf-8")
+        ran(lake, recipe(home, stages=stage, policy="softly"))
+        assert [row["soft"] for row in contamination(lake, "corpus")["datasets"]] == [0, 0] and lake.snapshot("corpus").kept == 10
+        ran(lake, recipe(home, policy="dropped"))
+        assert {row["soft"] for row in contamination(lake, "corpus")["datasets"]} == {None}
+    assert "Near items in other words" in (page := (home / "told.html").read_text(encoding="utf-8")) and "how many sacks does a miller grind" in page
+    with pytest.raises(InputError, match="no model can be read there"), Lake.open(home / "lake") as lake:
+        ran(lake, recipe(home, stages=stage.replace("./meaning", "./gone"), policy="dropped"))
+
+
+def test_the_model_of_soft_matches_is_a_part_or_the_lakes_and_of_word_vectors(home: Path) -> None:
+    stage = "{contamination.spans: {against: [bench.*], soft: meaning}}"
+    text = Path(recipe(home, stages=stage)).read_text(encoding="utf-8")
+    for fit, line in (("embed", None), ("texts", r"soft: meaning is a language model, and a model of word vectors is wanted here")):
+        path = home / f"{fit}.yaml"
+        path.write_text(text.replace("curate:", f'quality:\n  meaning: {{{fit}: "SELECT doc_id, text FROM data.docs"}}\ncurate:', 1), encoding="utf-8")
+        if line is None:
+            assert {"quality.meaning", "ingest.mill"} <= set(load(path).part("curate.corpus").needs) and not load(path).part("curate.corpus").lake_models
+            assert not load(recipe(home)).part("curate.corpus").lake_models
+        else:
+            with pytest.raises(RecipeError, match=line):
+                load(path)
+    with Lake.open(home / "lake", create=True) as lake, pytest.raises(RecipeError, match="there is no model 'meaning'"):
+        ran(lake, recipe(home, stages=stage))

@@ -1,4 +1,4 @@
-"""Evaluation sets as one index: the words of every item with their weights, and the rare 5-grams by which an item is noticed in a text.
+"""Evaluation sets as one index: the words of every item with their weights, and the rare 4-grams by which an item is noticed in a text.
 
 An index is a folder of plain arrays (`curate.models.kept`), named by what it was made of: building it again is finding it. Items come in the order
 of their ids, so neither the order of files nor that of benchmarks changes a byte. Two items of a benchmark that have the same words are one.
@@ -18,9 +18,10 @@ import polars as pl
 
 from catalog.errors import InputError
 from catalog.schema import mix64, text_bytes
-from catalog.split import PUNCT, SPLITTER, SYMBOL, Words, split_words
+from catalog.split import SPLITTER, Words, split_words
 from curate.grams import GOLDEN
 from curate.models.kept import keep, kept, reading
+from curate.models.vectors import spoken
 
 VERSION = 1
 KIND = "benchmarks"
@@ -126,9 +127,8 @@ def there(folder: str | Path) -> bool:
 
 def plain_words(split: Words) -> tuple[Hashes, Offsets]:
     """Return the hashes of the words in small letters that are not punctuation alone, and n + 1 offsets: what texts and items are compared by."""
-    said = split.flags & (SYMBOL | PUNCT) == 0
-    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(said)])
-    return split.lowers[said], before[split.documents]
+    some, documents = spoken(split)
+    return split.lowers[some], documents
 
 
 def unframed(words: Hashes, offsets: Offsets, owners: Places) -> tuple[Hashes, Offsets]:

@@ -70,12 +70,12 @@ def best(found: Found, score: Floats, owners: Places) -> Found:
     Items that were made by one template are much alike; an item that stands twice in a text stays twice.
     """
     order = np.lexsort((found.first, found.item, -score, owners[found.item], found.text))
-    kept = _apart(order, found.text, owners[found.item].astype(np.int64), found.first, found.end)
+    kept = apart(order, found.text, owners[found.item].astype(np.int64), found.first, found.end)
     return found.filter(kept)
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
-def _apart(order: Offsets, texts: Offsets, owners: Offsets, first: Offsets, end: Offsets) -> Flags:
+def apart(order: Offsets, texts: Offsets, owners: Offsets, first: Offsets, end: Offsets) -> Flags:
     """Say which stretches, taken in this order, are not mostly covered by those of their text and benchmark that were taken before."""
     kept = np.zeros(order.size, np.bool_)
     low = first.min() if first.size else 0

@@ -114,19 +114,30 @@ def _common(model: Vectors, texts: pl.DataFrame) -> Floats:
     return common
 
 
+def spoken(split: Words) -> tuple[npt.NDArray[np.bool_], Offsets]:
+    """Say which words are not punctuation alone, and where each document's begin among these (n + 1 offsets)."""
+    some = (split.flags & (SYMBOL | PUNCT)) == 0
+    before: Offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(some)])
+    return some, before[split.documents]
+
+
 def lettered(split: Words) -> Words:
     """Return the words without those that are punctuation alone."""
-    some = (split.flags & (SYMBOL | PUNCT)) == 0
-    documents = np.concatenate([[0], np.cumsum(some)])[split.documents]
+    some, documents = spoken(split)
     parts = {name: getattr(split, name)[some] for name in ("starts", "ends", "hashes", "lowers", "lengths", "flags")}
     return replace(split, documents=documents, **parts)
 
 
 def embed(model: Vectors, split: Words) -> Floats:
     """Return the vector [dimensions] of each document, of length 1; zeros for one without a word."""
-    ids = look_up(split.lowers, model.vocabulary)
-    sums = sums_of(split.documents, ids, split.lowers, split.flags, model.table, model.rare)
-    return unit(without(unit(sums), model.common))
+    some, documents = spoken(split)
+    words = split.lowers[some]
+    return embed_words(model, words, look_up(words, model.vocabulary), documents[:-1], documents[1:])
+
+
+def embed_words(model: Vectors, words: Hashes, ids: Ids, starts: Offsets, ends: Offsets) -> Floats:
+    """Return the vector of each stretch words[start:end], by the words' hashes in small letters and their numbers in the vocabulary."""
+    return unit(without(unit(sums_of(starts, ends, ids, words, model.table, model.rare)), model.common))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -163,15 +174,13 @@ def signs(words: Hashes, dimensions: int) -> Floats:
 
 
 @numba.njit(cache=True, nogil=True)
-def sums_of(documents: Offsets, ids: Ids, hashes: Hashes, flags: npt.NDArray[np.uint8], table: Floats, rare: float) -> Floats:
-    """Return the sum of the vectors of each document's words."""
+def sums_of(starts: Offsets, ends: Offsets, ids: Ids, hashes: Hashes, table: Floats, rare: float) -> Floats:
+    """Return the sum of the vectors of the words of each stretch."""
     n = table.shape[1]
-    out = np.zeros((documents.size - 1, n), np.float32)
-    for d in range(documents.size - 1):
+    out = np.zeros((starts.size, n), np.float32)
+    for d in range(starts.size):
         total = out[d]
-        for w in range(documents[d], documents[d + 1]):
-            if flags[w] & (SYMBOL | PUNCT):
-                continue
+        for w in range(starts[d], ends[d]):
             if ids[w]:
                 row = table[ids[w]]
                 for j in range(n):

@@ -9,15 +9,18 @@ from typing import Any
 
 import yaml
 
-from catalog.errors import InputError, near
-from catalog.written import Loader
+from catalog.errors import InputError, RecipeError, near
+from catalog.written import Lines, Loader
 
 LOCAL = ("json", "csv", "parquet")
 """Values of dataset_path that read files and nothing else."""
 SPLITS = ("test_split", "validation_split", "training_split")
 RUN = ("process_docs", "process_results", "custom_dataset", "use_prompt", "class")
 """Keys that stand for code, or for templates that would be fetched."""
-NESTED, LARGEST = 5, 1 << 20
+NESTED, MOST, LARGEST = 5, 20, 1 << 20
+"""How deep files may include others, how many may be read for a task, and the bytes of one."""
+SHOWN = 100
+"""Characters of what is wrong that an error shows."""
 
 Row = dict[str, Any]
 
@@ -46,34 +49,51 @@ def is_task(path: str) -> bool:
 
 
 def task(path: str, where: str = "") -> Task:
-    """Read a task file. Raises InputError, one line, for one that is none, that names no local files, or that would run or fetch something."""
+    """Read a task file. Raises InputError, one line, for one that is none, that names no local files, or that would run or fetch something.
+
+    What it includes and what its items are read from lies in its own folder or below: others may have written it.
+    """
     try:
-        said = _read(Path(path), 0)
-        return Task(tuple(_files(said, os.path.dirname(os.path.abspath(path)))), _knobs(said))
-    except InputError as error:
+        folder = os.path.dirname(os.path.abspath(path))
+        said = _read(os.path.abspath(path), folder, 0, [])
+        return Task(tuple(_files(said, folder)), _knobs(said))
+    except (InputError, RecipeError) as error:
         raise InputError(f"{where}{path}: {error}") from None
 
 
-def _read(path: Path, depth: int) -> Row:
-    """The keys of a task file, those of the files that it includes below them."""
-    if depth > NESTED:
-        raise InputError(f"include: goes deeper than {NESTED} files")
+def _inside(home: str, folder: str, name: str, key: str) -> str:
+    """Return the path of a file as it is named in a folder. Raises InputError for one that is not in `home` or below, wherever links lead."""
+    path = os.path.normpath(os.path.join(folder, name))
+    whole = os.path.realpath(home)
+    if "\0" in name or os.path.commonpath([os.path.realpath(path), whole]) != whole:
+        raise InputError(f"{key}: {name[:SHOWN]!r} is not in the task file's folder or below; have it there, as a file of its own")
+    return path
+
+
+def _read(path: str, home: str, depth: int, read: list[str]) -> Row:
+    """The keys of a task file, those of the files that it includes below them. read: all files so far."""
+    if depth > NESTED or len(read) >= MOST:
+        raise InputError(f"include: goes deeper than {NESTED} files" if depth > NESTED else f"include: names more than {MOST} files")
+    read.append(path)
+    name = os.path.basename(path)
     try:
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"{path.name} has {path.stat().st_size} bytes; it is no task file")
-        said = yaml.load(path.read_text(encoding="utf-8"), Loader=_Tasks)  # noqa: S506 - a SafeLoader that refuses every tag
+        if (size := os.stat(path).st_size) > LARGEST:
+            raise InputError(f"{name} has {size} bytes; it is no task file")
+        text = Path(path).read_text(encoding="utf-8")
+        Lines(text, name)                                    # refuses anchors that write more than anybody reads
+        said = yaml.load(text, Loader=_Tasks)  # noqa: S506 - a SafeLoader that refuses every tag
     except (OSError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path.name} cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}") from None
+        raise InputError(f"{name} cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}") from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path.name} is no YAML: {getattr(error, 'problem', error)}") from None
+        raise InputError(f"{name} is no YAML: {getattr(error, 'problem', error)}") from None
     if not isinstance(said, dict) or not all(isinstance(key, str) for key in said):
-        raise InputError(f"{path.name} is no task file: it holds {type(said).__name__}, not keys")
-    included = said.pop("include", [])
+        raise InputError(f"{name} is no task file: it holds {type(said).__name__}, not keys")
+    included = said.pop("include", None) or []
     below: Row = {}
-    for name in [included] if isinstance(included, str) else included:
-        if not isinstance(name, str) or os.path.isabs(name):
-            raise InputError(f"include: {name!r} is no file beside the task file")
-        below |= _read(path.parent / name, depth + 1)
+    for one in included if isinstance(included, list) else [included]:
+        if not isinstance(one, str):
+            raise InputError(f"include: {str(one)[:SHOWN]} is no file's name")
+        below |= _read(_inside(home, os.path.dirname(path), one, "include"), home, depth + 1, read)
     return {**below, **said}
 
 
@@ -91,11 +111,12 @@ def _files(said: Row, folder: str) -> list[str]:
         raise InputError(f"dataset_kwargs: {extra[0]}: is not read here{near(str(extra[0]), ('data_files', 'data_dir'))}")
     if remote := [name for name in [*_names(kwargs["data_files"], said), str(kwargs.get("data_dir", ""))] if "://" in name]:
         raise InputError(f"data_files: {remote[0]} would be fetched; have the file here")
-    base = os.path.join(folder, str(kwargs.get("data_dir", "")))
-    found = [sorted(glob.glob(os.path.join(base, name))) or [os.path.join(base, name)] for name in _names(kwargs["data_files"], said)]
-    if gone := [file for files in found for file in files if not os.path.isfile(file)]:
+    base = _inside(folder, folder, str(kwargs.get("data_dir") or ""), "data_dir")
+    asked = [_inside(folder, base, name, "data_files") for name in _names(kwargs["data_files"], said)]
+    found = [_inside(folder, base, file, "data_files") for path in asked for file in sorted(glob.glob(path)) or [path]]
+    if gone := [file for file in found if not os.path.isfile(file)]:
         raise InputError(f"data_files: there is no file {gone[0]}")
-    return [os.path.normpath(file) for files in found for file in files]
+    return found
 
 
 def _names(given: Any, said: Row) -> list[str]:

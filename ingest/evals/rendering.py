@@ -9,11 +9,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+LONGEST, NESTED = 1 << 20, 50
+"""Characters and brackets within one another of a list that is written as text: Python's parser has a stack, and takes a thousand times the text's memory."""
 MARKS = ("{{", "{%", "{#")
 Asked = str | int | Sequence[Any] | Mapping[str, Any] | None
 """What a recipe or a task file says of a field: a column, a template, a number, or a list or mapping as it is."""
@@ -61,7 +64,7 @@ def at(row: Mapping[str, Any], trail: str) -> Any:
 def _choices(asked: Asked, row: Mapping[str, Any]) -> list[str]:
     found = _field(asked, row)
     if isinstance(found, str):
-        found = ast.literal_eval(found)
+        found = _literal(found)
     if isinstance(found, Mapping):
         found = found["text"] if isinstance(found.get("text"), Sequence) else list(found.values())
     return [str(one["text"] if isinstance(one, Mapping) and "text" in one else one) for one in found or ()]
@@ -82,10 +85,20 @@ def _read(text: str, choices: Sequence[str]) -> Any:
         return int(text)
     if text.startswith("[") and text.endswith("]"):
         try:
-            return ast.literal_eval(text)
+            return _literal(text)
         except (SyntaxError, ValueError):
             return text
     return text
+
+
+def _literal(text: str) -> Any:
+    """Return the list or mapping that a text writes out. Raises SyntaxError or ValueError for what is none, and for what nobody would write."""
+    if len(text) > LONGEST or max(accumulate((char in "([{") - (char in ")]}") for char in text), default=0) > NESTED:
+        raise ValueError(f"a text of {len(text)} characters is longer than {LONGEST}, or nested deeper than {NESTED} brackets: no list of choices")
+    try:
+        return ast.literal_eval(text)
+    except (RecursionError, MemoryError):
+        raise ValueError("it is nested too deep to be a list of choices") from None
 
 
 def _picked(found: Any, choices: Sequence[str]) -> str:
