@@ -166,6 +166,40 @@ def test_what_stood_before_stays(tmp_path: Path) -> None:
         assert set(family(joined(whole, without.annotations), "verdict").filter("kept")["doc_id"]) == {"d1", "d2", "d3"}
 
 
+PIECES = [" ".join(f"{letter}{i}" for i in range(4)) for letter in "abc"]
+"""What texts share, in words of which two are a stretch here."""
+INSIDE = [
+    Bound("curate.exact:job", {"by": ("text",)}),
+    Bound("curate.lines:job", {"within": "host", "documents": 2, "share": 0.0, "keep": "first"}),
+    Bound("curate.paragraphs:job", {"min_words": 2}),
+    Bound("curate.substring:job", {"tokens": 2}),
+]
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 2), min_size=1, max_size=3), st.sampled_from("xy"), st.sampled_from("hi")), min_size=2, max_size=10))
+@settings(max_examples=15, deadline=None)
+def test_what_is_inside_documents_is_that_of_each_scope_alone(
+    tmp_path_factory: pytest.TempPathFactory, given: list[tuple[list[int], str, str]]
+) -> None:
+    """Exact copies and what texts share over the border of a scope change nothing on either side of it."""
+    root = tmp_path_factory.mktemp("inside")
+    texts = ["\n\n".join(PIECES[piece] for piece in pieces) for pieces, _, _ in given]
+    rows = [{"doc_id": f"d{i:02}", "dump": dump, "host": host, "text": texts[i]} for i, (_, dump, host) in enumerate(given)]
+
+    def told(name: str, some: list[dict[str, Any]], **scope: Any) -> list[dict[str, Any]]:
+        files = corpus(root, some, 2, dataset=name)
+        found = duplicates.find(files, INSIDE, str(root / f"annotations/{name}/run"), workers=0, **scope)
+        return family(joined(files, found.annotations), "dup").sort("doc_id").to_dicts()
+
+    parts = [[r for r in rows if r["dump"] == dump] for dump in "xy"]
+    alone = [line for name, part in zip("xy", parts, strict=True) for line in (told(name, part) if part else [])]
+    assert told("both", rows, within="dump") == sorted(alone, key=lambda line: str(line["doc_id"]))
+    hosts = [[r for r in rows if r["host"] == host] for host in "hi"]
+    columns = ("doc_id", "lines", "line_share", "line_documents")
+    of_hosts = [{name: line[name] for name in columns} for name, part in zip("hi", hosts, strict=True) for line in (told(name, part) if part else [])]
+    assert [{name: line[name] for name in columns} for line in told("all", rows)] == sorted(of_hosts, key=lambda line: str(line["doc_id"]))
+
+
 @pytest.mark.spark
 @pytest.mark.slow
 def test_spark_knows_scopes_and_other_datasets(tmp_path: Path) -> None:
