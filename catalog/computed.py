@@ -6,6 +6,8 @@ Otherwise it would be known when all that comes before is done. What the lake al
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from catalog.cuts import path_of
 from catalog.errors import RecipeError, near
 from catalog.models import unfit
@@ -90,9 +92,20 @@ def _compared(part: Part, known: Known, lines: Lines) -> None:
             raise RecipeError(f"{lines.where('curate', part.name, 'dedup', name, 'vectors')}vectors: {lacking(name, column.partition('.')[0], there)}")
     if within is None:
         return
-    family = within.partition(".")[0]
+    family, where = within.partition(".")[0], lines.where("curate", part.name, "dedup", "within")
+    if family in COLUMNS and "." in within and within not in (inner := _inner(family)):
+        raise RecipeError(f"{where}within: {within!r} is no column or signal{near(within, inner) if inner else mend(within, SCOPES)}")
     if family not in there and (family not in COLUMNS or ("." not in within and within not in SCOPES)):
-        raise RecipeError(f"{lines.where('curate', part.name, 'dedup', 'within')}within: {within!r} is no column or signal{mend(family, [*SCOPES, *there])}")
+        raise RecipeError(f"{where}within: {within!r} is no column or signal{mend(family, [*SCOPES, *there])}")
+
+
+def _inner(column: str) -> list[str]:
+    """The single values inside a column, such as facts.work; none where it holds none."""
+    from catalog.schema import DOCUMENT  # numba starts in .6 s: only where such a value is named
+
+    kind = DOCUMENT.field(column).type if column in DOCUMENT.names else None
+    fields = list(kind) if pa.types.is_struct(kind) else []
+    return [f"{column}.{field.name}" for field in fields if not pa.types.is_nested(field.type)]
 
 
 def _policies(part: Part, known: Known, policies: Mapping[str, str], lines: Lines) -> None:

@@ -113,6 +113,8 @@ def _scopes(files: Sequence[DataFile], within: str | None) -> list[str]:
     for file in files:
         if within not in known(file):
             raise RecipeError(f"dedup: within: {within!r} is no column or signal of {file.path}{near(within, known(file))}")
+        if known(file)[within].startswith(("struct", "list")):
+            raise RecipeError(f"dedup: within: {within!r} of {file.path} is no single value; name one inside it, such as facts.work")
     return [file.annotation(family).address for file in files] if column and files and any(a.family == family for a in files[0].annotations) else []
 
 

@@ -87,6 +87,16 @@ def test_a_scope_may_be_a_signal_and_its_address_counts(tmp_path: Path) -> None:
     assert [told[f"d{i}"]["cluster"] for i in range(4)] == ["d0", "d1", "d0", "d1"], "another language is another question"
 
 
+@pytest.mark.parametrize(("within", "column"), [("facts.work", "facts"), ("source.path", "source")])
+def test_a_scope_may_be_inside_a_column(tmp_path: Path, within: str, column: str) -> None:
+    rows = [row(f"d{i}", 1, i % 2, **{column: {within.partition(".")[2]: value}}) for i, value in enumerate(["x", "x", "y", "y"])]
+    told = dup(tmp_path, corpus(tmp_path, rows, 2), within=within)
+    assert [told[f"d{i}"]["cluster"] for i in range(4)] == ["d0", "d0", "d2", "d2"]
+    with pytest.raises(RecipeError, match=f"within: '{column}' of data/.* is no single value") as said:
+        dup(tmp_path, corpus(tmp_path, rows, 2), within=column)
+    assert "\n" not in str(said.value)
+
+
 def others(root: Path, rows: list[dict[str, Any]], kept: list[bool] | None = None) -> duplicates.Against:
     files = corpus(root, rows, 1, dataset="theirs")
     if kept is not None:
@@ -214,3 +224,7 @@ def test_spark_knows_scopes_and_other_datasets(tmp_path: Path) -> None:
     spoken = [signalled(corpus(tmp_path / name, rows, 3), tmp_path / name, {f"d{i:02}": "en" for i in range(0, 30, 4)}) for name in ("c", "d")]
     here = dup(tmp_path / "c", spoken[0], within="language.code")
     assert here == dup(tmp_path / "d", spoken[1], within="language.code", spark=local_session(), polars_rows=0)
+    known = [{**r, "facts": {"work": f"work {i % 3}"}} for i, r in enumerate(rows)]
+    one, other = (dup(tmp_path / name, corpus(tmp_path / name, known, 3), within="facts.work", **hands) for name, hands in (
+        ("e", {}), ("f", {"spark": local_session(), "polars_rows": 0})))
+    assert one == other and any(line["cluster"] for line in one.values())
