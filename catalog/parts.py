@@ -75,6 +75,12 @@ class Part:
         """The dataset it publishes: its own name, or `publish_as`."""
         return str(self.given.get("publish_as", self.name))
 
+    @property
+    def publishes(self) -> tuple[str, ...]:
+        """Its dataset, and the band tables that its `dedup:` makes beside it."""
+        banded = any(job.path in ("curate.minhash:job", "curate.bloom:job") for job in self.bound)
+        return (self.dataset, *([f"{self.dataset}.bands"] if banded else []))
+
 
 def section_parts(section: str, raw: Given, lines: Lines, folder: Path) -> Iterator[Part]:
     given = raw.get(section) or {}
@@ -167,7 +173,7 @@ def _jobs(name: str, dedup: Given, lines: Lines) -> tuple[Bound, ...]:
             continue
         if not (HOUSE / "curate" / f"{kind}.py").is_file() or f"{kind}" not in _jobs_known():
             raise RecipeError(f"{at}dedup: has no {kind!r}{near(str(kind), [*_jobs_known(), *DEDUP])}")
-        jobs.append(bind(find("curate", f"{kind}.job", at), knobs_of(knobs, kind, at), at, given=JOB_GIVEN))
+        jobs.append(bind(find("curate", f"{kind}.job", at), knobs_of(knobs, kind, at), at))
     if dedup and not jobs:
         raise RecipeError(f"{lines.where(*trail)}dedup: names nothing to do; add one of {', '.join(_jobs_known())}, such as exact: {{}}")
     return tuple(jobs)
@@ -180,11 +186,6 @@ def _jobs_known() -> list[str]:
 DEDUP = ("within", "against", "append")
 """Keys of `dedup:` that are no job: nothing is compared over the borders of a column or signal; with what other dataset, which stays as it is; and that
 documents which an earlier version kept stay."""
-
-
-
-JOB_GIVEN = ("files", "folder", "spark", "progress")
-"""What the runner itself passes to a job; a recipe cannot."""
 
 
 FITTED = {"classifier": "positive", "scorer": "scores", "importance": "target", "language_model": "texts", "quantiles": "values", "vectors": "embed"}

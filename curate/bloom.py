@@ -77,7 +77,7 @@ def job(
         raise RecipeError(f"bloom: false_alarms: {false_alarms} is no share of documents between 0 and 1")
     bands, _ = shape(preset, threshold)
     paths = tables(corpus, sketches(preset=preset, threshold=threshold, ngram=ngram, tokens=tokens))["bands"]
-    corpus.tables["bands"] = paths
+    corpus.tables.setdefault("bands", paths)
     made = filters(bands, corpus.rows, false_alarms)
     places = [*range(corpus.own, len(corpus.files)), *range(corpus.own)]
     chain = list(_chain(corpus, places, paths, made))

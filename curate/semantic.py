@@ -231,7 +231,7 @@ def _edges(corpus: Corpus, groups: pl.DataFrame) -> Edges:
     ends = pl.concat([one.rename({"number": name}) for one, name in zip(both, "xy", strict=True)], how="horizontal")
     told = ends.select(a=pl.min_horizontal("x", "y"), b=pl.max_horizontal("x", "y")).sort("a", "b")
     edges = {end: named["ref"].gather(told[end]) for end in "ab"} | {f"{end}_id": named["id"].gather(told[end]) for end in "ab"}
-    return pl.DataFrame(edges).select(*edges, jaccard=pl.lit(None, pl.Float64)).cast(no_edges().schema)  # type: ignore[arg-type]
+    return pl.DataFrame(edges).select(*edges, jaccard=pl.lit(None, pl.Float64)).cast(no_edges().schema)
 
 
 def _columns(corpus: Corpus, groups: pl.DataFrame, copies: pl.DataFrame) -> pl.DataFrame:
