@@ -6,6 +6,8 @@ Otherwise it would be known when all that comes before is done. What the lake al
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from catalog.cuts import path_of
 from catalog.errors import RecipeError, near
 from catalog.models import unfit
@@ -90,23 +92,34 @@ def _compared(part: Part, known: Known, lines: Lines) -> None:
             raise RecipeError(f"{lines.where('curate', part.name, 'dedup', name, 'vectors')}vectors: {lacking(name, column.partition('.')[0], there)}")
     if within is None:
         return
-    family = within.partition(".")[0]
+    family, where = within.partition(".")[0], lines.where("curate", part.name, "dedup", "within")
+    if family in COLUMNS and "." in within and within not in (inner := _inner(family)):
+        raise RecipeError(f"{where}within: {within!r} is no column or signal{near(within, inner) if inner else mend(within, SCOPES)}")
     if family not in there and (family not in COLUMNS or ("." not in within and within not in SCOPES)):
-        raise RecipeError(f"{lines.where('curate', part.name, 'dedup', 'within')}within: {within!r} is no column or signal{mend(family, [*SCOPES, *there])}")
+        raise RecipeError(f"{where}within: {within!r} is no column or signal{mend(family, [*SCOPES, *there])}")
+
+
+def _inner(column: str) -> list[str]:
+    """The single values inside a column, such as facts.work; none where it holds none."""
+    from catalog.schema import DOCUMENT  # numba starts in .6 s: only where such a value is named
+
+    kind = DOCUMENT.field(column).type if column in DOCUMENT.names else pa.null()
+    fields = [kind.field(i) for i in range(kind.num_fields)] if pa.types.is_struct(kind) else []
+    return [f"{column}.{field.name}" for field in fields if not pa.types.is_nested(field.type)]
 
 
 def _policies(part: Part, known: Known, policies: Mapping[str, str], lines: Lines) -> None:
     """Refuse a policy that is wrong, and one that reads what the part does not have."""
     for name in policy_names(part):
         policy, there = load("curate.policy:load")(policies[name]), _families(part, known)
-        read = (*policy.reads, *(f"{spans.partition('.')[0]}.spans" for spans in (*dict(policy.mask), *policy.cut)))
+        read = (*policy.reads, *map(path_of, (*dict(policy.mask), *policy.cut)))
         families = list(dict.fromkeys(path.partition(".")[0] for path in read if "." in path))
         missing = [one for one in families if there is not None and one not in there and one not in COLUMNS and not one.startswith("verdict")]
         if missing:
             where, named = lines.where("curate", part.name, "policy"), ", ".join(map(repr, missing))
             how = mend(missing[0], there or (), missing[1:])
             raise RecipeError(f"{where}policy {policy.name} reads {named}, which nothing in {part.id} computes{how}")
-        _copies(part, policy.name, (*policy.reads, *map(path_of, (*dict(policy.mask), *policy.cut))), lines.where("curate", part.name, "policy"))
+        _copies(part, policy.name, read, lines.where("curate", part.name, "policy"))
 
 
 def _copies(part: Part, policy: str, read: Iterable[str], where: str) -> None:

@@ -75,6 +75,12 @@ class Part:
         """The dataset it publishes: its own name, or `publish_as`."""
         return str(self.given.get("publish_as", self.name))
 
+    @property
+    def publishes(self) -> tuple[str, ...]:
+        """Its dataset, and the band tables that its `dedup:` makes beside it."""
+        banded = any(job.path in ("curate.minhash:job", "curate.bloom:job") for job in self.bound)
+        return (self.dataset, *([f"{self.dataset}.bands"] if banded else []))
+
 
 def section_parts(section: str, raw: Given, lines: Lines, folder: Path) -> Iterator[Part]:
     given = raw.get(section) or {}
@@ -187,7 +193,6 @@ def _jobs_known() -> list[str]:
 DEDUP = ("within", "against", "append")
 """Keys of `dedup:` that are no job: nothing is compared over the borders of a column or signal; with what other dataset, which stays as it is; and that
 documents which an earlier version kept stay."""
-
 
 
 FITTED = {"classifier": "positive", "scorer": "scores", "importance": "target", "language_model": "texts", "quantiles": "values", "vectors": "embed"}

@@ -139,9 +139,10 @@ def _once(parts: Sequence[Part], lines: Lines) -> None:
     """Refuse two parts that publish one dataset: the second would take the place of the first, and each run undo the other."""
     made: dict[str, Part] = {}
     for part in parts:
-        if part.section in ("ingest", "curate", "synth") and (first := made.setdefault(part.dataset, part)) is not part:
-            where = lines.where(part.section, part.name, "publish_as")
-            raise RecipeError(f"{where}{first.id} and {part.id} both publish {part.dataset!r}; give one publish_as: another name")
+        for name in part.publishes if part.section in ("ingest", "curate", "synth") else ():
+            if (first := made.setdefault(name, part)) is not part:
+                where = lines.where(part.section, part.name, "publish_as")
+                raise RecipeError(f"{where}{first.id} and {part.id} both publish {name!r}; give one publish_as: another name")
 
 
 def _link(part: Part, parts: Sequence[Part], lines: Lines) -> Part:

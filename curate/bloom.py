@@ -74,7 +74,7 @@ def job(
     """
     bands, _ = shape(preset, threshold)
     paths = tables(corpus, sketches(preset=preset, threshold=threshold, ngram=ngram, tokens=tokens))["bands"]
-    corpus.tables["bands"] = paths
+    corpus.tables.setdefault("bands", paths)
     made = filters(bands, corpus.rows, false_alarms)
     places = [*range(corpus.own, len(corpus.files)), *range(corpus.own)]
     chain = list(_chain(corpus, places, paths, made))

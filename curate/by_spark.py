@@ -16,7 +16,7 @@ from catalog.spark import frame
 from curate import unlike as limits
 from curate.components import FILE, Edges
 from curate.corpus import Corpus
-from curate.stars import BARE, stands
+from curate.stars import BARE, annotated, stands
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -111,9 +111,9 @@ def _scoped(corpus: Corpus, rows: "DataFrame") -> "DataFrame":
     """Rows with their scope, without those of other files that their policy drops."""
     assert corpus.spark is not None
     if corpus.within:
-        family, _, column = corpus.within.partition(".")
-        paths = [os.path.join(file.root, file.annotation(family).path) for file in corpus.files] if column else list(corpus.files)
-        found = frame(corpus.spark, paths, [family]).selectExpr("ref", f"coalesce(cast({corpus.within} AS string), '') AS scope")
+        name = corpus.within.partition(".")[0]
+        paths = [os.path.join(file.root, file.annotation(name).path) if annotated(file, name) else file for file in corpus.files]
+        found = frame(corpus.spark, paths, [name]).selectExpr("ref", f"coalesce(cast({corpus.within} AS string), '') AS scope")
         rows = rows.join(found, on="ref")
     else:
         rows = rows.selectExpr("*", "'' AS scope")

@@ -77,7 +77,8 @@ def find(
     for job in jobs:
         check(name_of(job), job.knobs)
     others = apart(files, against).files if against else ()
-    asked = {"jobs": [[job.path, job.knobs, job.version] for job in jobs], **({"within": within} if within else {})}
+    compared = [[sketch.function, dict(sketch.knobs), sketch.version] for sketch in sketches.of_jobs([(job.path, job.knobs) for job in jobs])]
+    asked = {"jobs": [[job.path, job.knobs, job.version] for job in jobs], "by": compared, **({"within": within} if within else {})}
     kept_by = [a.address for file in others for a in file.annotations if against and a.family == against.verdict]
     read = (*_scopes(files, within), *_scopes(others, within), *kept_by, *_families((*files, *others), jobs))
     inputs = digest(*[file.id for file in files], *(f"against {file.id}" for file in others), *read, *filter(None, [again]))
@@ -92,11 +93,12 @@ def find(
             (*files, *others), folder, work, spark, workers, progress, polars_rows, frozen=len(others), within=within,
             verdict=against.verdict if against else None, shelves=(against.folder,) if against else (),
         )  # fmt: skip
-        corpus.clear()
-        _search(corpus, jobs, paths, types)
+        try:
+            _search(corpus, jobs, paths, types)
+        finally:
+            corpus.clear()
         bands = [os.path.relpath(path, files[0].root) for path in corpus.tables.get("bands", [])[: corpus.own]]  # the lake may move
         write_json(summary, {"bands": bands, "metrics": corpus.metrics})
-        corpus.clear()
     with open(summary, encoding="utf-8") as written:
         told = json.load(written)
     columns = tuple((field, str(kind)) for field, kind in types.items())
@@ -132,6 +134,8 @@ def _scopes(files: Sequence[DataFile], within: str | None) -> list[str]:
     for file in files:
         if within not in known(file):
             raise RecipeError(f"dedup: within: {within!r} is no column or signal of {file.path}{near(within, known(file))}")
+        if known(file)[within].startswith(("struct", "list")):
+            raise RecipeError(f"dedup: within: {within!r} of {file.path} is no single value; name one inside it, such as facts.work")
     return [file.annotation(family).address for file in files] if column and files and any(a.family == family for a in files[0].annotations) else []
 
 
@@ -171,8 +175,9 @@ def _search(corpus: Corpus, jobs: Sequence[Bound], paths: Sequence[str], types: 
         nodes = nodes.join(columns, on="ref", how="full", coalesce=True)
     told_at = corpus.scratch("nodes.parquet")
     nodes.sort("ref").write_parquet(told_at, row_group_size=1 << 16)
+    said = json.dumps([[job.path, job.knobs] for job in jobs])
     tasks = [
-        {"name": file.path, "bytes": file.rows, "file": to_dict(file), "number": number, "nodes": told_at, "path": path, "types": dict(types)}
+        {"name": file.path, "bytes": file.rows, "file": to_dict(file), "number": number, "nodes": told_at, "path": path, "types": dict(types), "jobs": said}
         for number, (file, path) in enumerate(zip(corpus.files[: corpus.own], paths, strict=True))
     ]
     corpus.map("curate.duplicates:scatter", tasks, light=True)
@@ -192,5 +197,5 @@ def scatter(task: Task) -> dict[str, Any]:
     told = rows.join(inside, on="ref", how="left", maintain_order="left").with_columns(pl.col("size").fill_null(1))
     assert told.height == file.rows, f"{file.path}: a row reference stands twice among the nodes"
     types = task["types"]
-    write_annotation(task["path"], FAMILY, told.select(list(types)), file.ids, file.rows, types)
+    write_annotation(task["path"], FAMILY, told.select(list(types)), file.ids, file.rows, types, {"jobs": task["jobs"]})
     return {"task": task["task"], "name": task["name"], "rows": file.rows}

@@ -20,7 +20,7 @@ from curate.corpus import Corpus, as_file, batches, to_dict
 from curate.models.minilm import encode, packaged
 from curate.models.minilm import load as load_encoder
 from curate.models.opened import opened
-from curate.models.vectors import DIMENSIONS, embed, load, save, train
+from curate.models.vectors import DIMENSIONS, NoWords, embed, load, save, train
 
 SAMPLE = 50_000
 """Documents on which a job trains that is given no model: those whose doc_ids have the smallest hashes."""
@@ -55,8 +55,8 @@ def _column(found: npt.NDArray[np.float32]) -> pl.DataFrame:
     return pl.DataFrame({"vector": lists}).with_columns(pl.when(pl.Series((found != 0).any(axis=1))).then("vector"))
 
 
-def trained(corpus: Corpus, *, seed: int = 0, sample: int = SAMPLE, dimensions: int = DIMENSIONS) -> str:
-    """Train on documents of the corpus and return the folder of the model, a passing one.
+def trained(corpus: Corpus, *, seed: int = 0, sample: int = SAMPLE, dimensions: int = DIMENSIONS) -> str | None:
+    """Train on documents of the corpus and return the folder of the model, a passing one; None where no word is common enough to learn anything of.
 
     The sample is the documents whose doc_ids have the smallest hashes: the same ones however rows are spread over files.
     """
@@ -69,8 +69,7 @@ def trained(corpus: Corpus, *, seed: int = 0, sample: int = SAMPLE, dimensions: 
     folder = corpus.scratch("vectors")
     size = sum(file.bytes for file in corpus.files)
     task = {"name": "word vectors", "bytes": size, "paths": paths, "path": folder, "seed": seed, "dimensions": dimensions}
-    corpus.map("curate.embedding:train_sample", [task])
-    return folder
+    return folder if corpus.map("curate.embedding:train_sample", [task])[0]["digest"] else None
 
 
 def smallest(corpus: Corpus, sample: int) -> int:
@@ -90,8 +89,11 @@ def write_sample(task: Task) -> dict[str, object]:
 
 
 def train_sample(task: Task) -> dict[str, object]:
-    """Train one model on the sampled texts of all files."""
-    model = train(_texts(task["paths"]), seed=task["seed"], dimensions=task["dimensions"])
+    """Train one model on the sampled texts of all files. `digest` of the result is None where they have no words."""
+    try:
+        model = train(_texts(task["paths"]), seed=task["seed"], dimensions=task["dimensions"])
+    except NoWords:
+        return {"task": task["task"], "name": task["name"], "digest": None}
     return {"task": task["task"], "name": task["name"], "digest": save(model, task["path"])}
 
 

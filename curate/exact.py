@@ -19,7 +19,7 @@ BY = {"text": ("words_high", "words_low"), "origin": ("origin_high", "origin_low
 """What `by:` may name, and the halves of its 128-bit hash."""
 
 
-@declares(adds={"exact": pa.string(), "copies": pa.int64()}, version=2, family="dup")
+@declares(adds={"exact": pa.string(), "copies": pa.int64()}, version=3, family="dup")
 def job(corpus: Corpus, before: Edges, *, by: tuple[str, ...] = ("text",), tokens: str = "words") -> Told:
     """Join documents that are the same by any of: `text`, their words in small letters, whatever stands between them; `origin`, the text as extracted;
     `url`, the address without scheme, `www.`, fragment and last slash, whatever was found there.
@@ -34,7 +34,8 @@ def job(corpus: Corpus, before: Edges, *, by: tuple[str, ...] = ("text",), token
         told.append(found.with_columns(jaccard=pl.lit(None if name == "url" else 1.0, pl.Float64)))
     same = connected(corpus, pl.concat([no_edges(), *(edges for name, edges in zip(by, told, strict=True) if name != "url")]))
     columns = same.select("ref", exact="cluster", copies="size")
-    return Told(pl.concat([no_edges(), *told]).unique(["a", "b"], keep="first", maintain_order=True), columns)
+    surest = pl.concat([no_edges(), *told]).sort("jaccard", descending=True, nulls_last=True, maintain_order=True)  # of a pair that an address joins too
+    return Told(surest.unique(["a", "b"], keep="first", maintain_order=True), columns)
 
 
 def sketches(*, by: tuple[str, ...] = ("text",), tokens: str = "words") -> tuple[Sketch, ...]:

@@ -69,7 +69,7 @@ def signatures(words: Words, n: int, a: Hashes, b: Hashes, tokens: str = "words"
 def _signatures(documents: Offsets, lowers: Hashes, flags: Bytes, n: int, a: Hashes, b: Hashes) -> tuple[Signatures, npt.NDArray[np.bool_]]:
     count = documents.size - 1
     out, some = np.empty((count, a.size), np.uint32), np.zeros(count, np.bool_)
-    grams, least = np.empty(_longest(documents), np.uint64), np.empty(a.size, np.uint64)
+    grams, least = np.empty(longest_of(documents), np.uint64), np.empty(a.size, np.uint64)
     for d in range(count):
         total = _grams(lowers, flags, documents[d], documents[d + 1], n, grams)
         least[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -95,7 +95,7 @@ def gram_sets(words: Words, n: int, tokens: str = "words") -> tuple[Hashes, Offs
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
 def _gram_sets(documents: Offsets, lowers: Hashes, flags: Bytes, n: int) -> tuple[Hashes, Offsets]:
     out, offsets = np.empty(lowers.size + 1, np.uint64), np.zeros(documents.size, np.int64)
-    grams = np.empty(_longest(documents), np.uint64)
+    grams = np.empty(longest_of(documents), np.uint64)
     count = 0
     for d in range(documents.size - 1):
         total = _grams(lowers, flags, documents[d], documents[d + 1], n, grams)
@@ -109,7 +109,8 @@ def _gram_sets(documents: Offsets, lowers: Hashes, flags: Bytes, n: int) -> tupl
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
-def _longest(documents: Offsets) -> int:
+def longest_of(documents: Offsets) -> int:
+    """Return how many words the longest document has, 1 at least."""
     longest = 1
     for d in range(documents.size - 1):
         longest = max(longest, documents[d + 1] - documents[d])

@@ -86,7 +86,10 @@ def _compared(corpus: Corpus, pairs: Edges, grams: Grams) -> pl.DataFrame:
     for result in corpus.map("curate.jaccard:write_grams", asked):
         for part, places in result["groups"].items():
             groups[int(part)].append([result["path"], places])
-    done = corpus.map("curate.jaccard:compare", [_pairs_task(corpus, pairs, part, groups[part]) for part in range(parts)], light=True)
+    sizes = pairs["part"].rle().struct.field("len").to_list()
+    places = np.cumsum([0, *sizes]).tolist()                 # parts stand one behind the other
+    tasks = [_pairs_task(corpus, pairs.slice(places[part], size), part, groups[part]) for part, size in enumerate(sizes)]
+    done = corpus.map("curate.jaccard:compare", tasks, light=len(tasks) == 1)
     return pl.concat([pl.read_parquet(result["path"]) for result in done])
 
 
@@ -96,10 +99,9 @@ def _grams_task(corpus: Corpus, number: int, grams: Grams, wanted: str) -> Task:
     return {"name": file.path, "bytes": file.bytes, "file": to_dict(file), "number": number, "grams": grams, "wanted": wanted, "path": path}
 
 
-def _pairs_task(corpus: Corpus, pairs: Edges, part: int, groups: list[list[object]]) -> Task:
+def _pairs_task(corpus: Corpus, inside: pl.DataFrame, part: int, groups: list[list[object]]) -> Task:
     path = corpus.scratch(f"pairs-{part:06d}.parquet")
-    inside = pairs.filter(pl.col("part") == part).select("a", "b")
-    inside.write_parquet(path)
+    inside.select("a", "b").write_parquet(path)
     out = corpus.scratch(f"compared-{part:06d}.parquet")
     return {"name": f"pairs {part}", "bytes": inside.height, "pairs": path, "groups": groups, "path": out}
 

@@ -31,7 +31,7 @@ GROUP = 1 << 16
 KEYS = pa.schema([("key", pa.int64()), ("place", pa.int64())])
 
 
-@declares(adds={"lines": pa.list_(REPEAT), "line_share": pa.float64(), "line_documents": pa.int64()}, version=1, family="dup")
+@declares(adds={"lines": pa.list_(REPEAT), "line_share": pa.float64(), "line_documents": pa.int64()}, version=2, family="dup")
 def job(
     corpus: Corpus, before: Edges, *, within: str | None = "host", documents: int = 5, share: float = 0.05, keep: str = "none",
     digits: bool = False, min_words: int = 1,

@@ -20,8 +20,8 @@ Ints = npt.NDArray[np.int64]
 class Numbered:
     """The documents of a corpus by number: row references and ids in that order, and a file of numbers and scopes, a row each, for each data file.
 
-    Number -1 is left out: what a policy of another dataset drops, and `twins`, whose text is another's: ref, and the number of that one. `frozen`
-    says which documents stand in a dataset that is only compared with, or have the text of one that does.
+    Number -1 is left out: what a policy of another dataset drops, and `twins`, whose text is another's of the same scope: ref, and the number of that one.
+    `frozen` says which documents stand in a dataset that is only compared with; of twins one of those speaks, where there is any.
     """
 
     refs: Ints
@@ -37,39 +37,41 @@ class Numbered:
 
 
 def numbered(corpus: Corpus, before: Edges, by: pl.Series | None = None) -> Numbered:
-    """Number the documents of a corpus; exact copies that `before` joins go by one of them.
+    """Number the documents of a corpus; exact copies of one scope that `before` joins go by one of them.
 
     `by` parts them further, a value a document in the order of the files; those without one are left out.
     """
     nodes = corpus.nodes
-    frozen = nodes.refs // FILE >= corpus.own
-    numbers = pl.DataFrame({"ref": nodes.refs, "number": np.arange(nodes.refs.size), "frozen": frozen})
-    twins = _twins(corpus, before, numbers)
-    frozen = frozen.copy()
-    frozen[twins.filter("frozen")["number"].to_numpy()] = True
-    left_out = ~nodes.there | np.isin(nodes.by_place, twins["ref"].to_numpy())
+    left_out = ~nodes.there
     scopes = np.zeros(left_out.size, np.int64) if nodes.scope is None else nodes.scope.view(np.int64)
     if by is not None:
         left_out |= by.is_null().to_numpy()
         scopes = scopes * 31 + hash_column(by).view(np.int64)
+    about = {"ref": nodes.by_place, "number": nodes.number, "frozen": nodes.by_place // FILE >= corpus.own, "scope": scopes}
+    twins = _twins(corpus, before, pl.DataFrame(about).filter(~pl.Series(left_out)))
+    left_out |= np.isin(nodes.by_place, twins["ref"].to_numpy())
+    frozen = nodes.refs // FILE >= corpus.own
     table, paths, start = np.stack([np.where(left_out, -1, nodes.number), scopes]), [], 0
     for number, file in enumerate(corpus.files):
         paths.append(f"{corpus.scratch('numbers')}-{number:06d}.npy")
         np.save(paths[-1], table[:, start : start + file.rows])
         start += file.rows
-    return Numbered(nodes.refs, nodes.ids, tuple(paths), twins.select("ref", "number"), frozen)
+    return Numbered(nodes.refs, nodes.ids, tuple(paths), twins, frozen)
 
 
-def _twins(corpus: Corpus, before: Edges, numbers: pl.DataFrame) -> pl.DataFrame:
-    """Return ref, frozen and the number that it goes by of each document but one of those that a pair joins and whose texts are the same."""
+def _twins(corpus: Corpus, before: Edges, about: pl.DataFrame) -> pl.DataFrame:
+    """Return ref and the number that it goes by of each document but one of those of a scope that a pair joins and whose texts are the same.
+
+    `about` has ref, number, frozen and scope of those that may be compared.
+    """
     pairs = before.filter(pl.col("jaccard") == 1).select("a", "b")
     hashes = _hashes(corpus, pl.concat([pairs["a"], pairs["b"]]).unique())
     equal = pairs.join(hashes, left_on="a", right_on="ref").join(hashes, left_on="b", right_on="ref", suffix="_b")
     equal = equal.filter(pl.col("origin_hash") == pl.col("origin_hash_b"))
-    alike = pl.concat([equal.select("origin_hash", ref=end) for end in ("a", "b")]).unique("ref").join(numbers, on="ref")
+    alike = pl.concat([equal.select("origin_hash", ref=end) for end in ("a", "b")]).unique("ref").join(about, on="ref")
     alike = alike.sort(["frozen", "number"], descending=[True, False])
-    first = alike.unique("origin_hash", keep="first", maintain_order=True).select("origin_hash", goes_by="number")
-    return alike.join(first, on="origin_hash").filter(pl.col("number") != pl.col("goes_by")).select("ref", "frozen", number="goes_by")
+    alike = alike.with_columns(goes_by=pl.col("number").first().over("scope", "origin_hash"))
+    return alike.filter(pl.col("number") != pl.col("goes_by")).select("ref", number="goes_by")
 
 
 def _hashes(corpus: Corpus, refs: pl.Series) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from curate.corpus import Corpus
 from curate.repeats import REPEAT
 
 
-@declares(adds={"paragraphs": pa.list_(REPEAT), "paragraph_share": pa.float64(), "paragraph_documents": pa.int64()}, version=1, family="dup")
+@declares(adds={"paragraphs": pa.list_(REPEAT), "paragraph_share": pa.float64(), "paragraph_documents": pa.int64()}, version=2, family="dup")
 def job(
     corpus: Corpus, before: Edges, *, within: str | None = None, documents: int = 2, share: float = 0.0, keep: str = "first",
     digits: bool = True, min_words: int = 13,

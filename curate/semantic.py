@@ -39,9 +39,10 @@ PART = 50_000
 SEED = 0x73656D
 
 ADDS = {"paraphrase": pa.string(), "paraphrase_size": pa.int64(), "paraphrase_of": pa.string(), "cosine": pa.float64()}
+FOLLOWERS = pl.Schema({"ref": pl.Int64, "leader": pl.Int64, "cosine": pl.Float64})
 
 
-@declares(adds=ADDS, version=1, family="dup")
+@declares(adds=ADDS, version=2, family="dup")
 def job(corpus: Corpus, before: Edges, *, threshold: float = 0.88, clusters: int | None = None, vectors: str | None = None, join: bool = False) -> Told:
     """Name groups of paraphrases: documents whose vectors have a cosine of at least `threshold`. They join no cluster of copies.
 
@@ -50,16 +51,16 @@ def job(corpus: Corpus, before: Edges, *, threshold: float = 0.88, clusters: int
     join        whether they shall join clusters of copies after all, so that a policy keeps one of them
 
     `dup.paraphrase` is the smallest doc_id of the group, null for one alone; `dup.paraphrase_size` how many documents it has, copies too; `dup.paraphrase_of`
-    the one that it follows (for the group's first the nearest of its followers), and `dup.cosine` how near.
+    the one that it follows (for the group's first the nearest of its followers), and `dup.cosine` how near. With `against:` each document over there leads a
+    group, and goes before ours: `dup.paraphrase` is then its doc_id; `dup.seen` names it with `join: true` alone.
     """
     paths = _vectors(corpus, vectors)
-    copies = _copies(before)
+    copies = _copies(corpus, before)
     some = np.concatenate([np.zeros(0, np.bool_), *(np.load(path, mmap_mode="r").any(axis=1) for path in paths)])
     told = corpus.nodes
     places = np.flatnonzero(told.there & some & ~np.isin(told.by_place, copies["ref"].to_numpy()))
-    places = places[np.argsort(told.number[places])]         # in the order of doc_ids
-    owner = _owners(corpus, paths, places, clusters)
-    groups = _groups(corpus, paths, places, owner, threshold)
+    places = places[np.lexsort((told.number[places], places < told.own))]    # what is only compared with, then by doc_id
+    groups = _groups(corpus, paths, places, _owners(corpus, paths, places, clusters), threshold) if places.size else FOLLOWERS.to_frame()
     corpus.metrics["paraphrases"] = groups.height
     return Told(_edges(corpus, groups) if join else no_edges(), _columns(corpus, groups, copies))
 
@@ -69,14 +70,18 @@ def families(*, vectors: str | None = None, **_: Any) -> tuple[str, ...]:
     return (vectors.partition(".")[0],) if vectors else ()
 
 
-def _copies(before: Edges) -> pl.DataFrame:
-    """Return ref and first, the reference of the copy that stands for it, of each document but the first of its cluster."""
-    nodes = components(before).sort("doc_id", "ref")
-    return nodes.with_columns(first=pl.col("ref").first().over("cluster")).filter(pl.col("ref") != pl.col("first")).select("ref", "first")
+def _copies(corpus: Corpus, before: Edges) -> pl.DataFrame:
+    """Return ref and first, the reference of the copy that stands for it, of each document of ours but the first of its cluster.
+
+    One of another dataset stands for all of ours; each of those stands for itself.
+    """
+    nodes = components(before).with_columns(ours=pl.col("ref") < corpus.own * FILE).sort("ours", "doc_id", "ref")
+    nodes = nodes.with_columns(first=pl.col("ref").first().over("cluster"))
+    return nodes.filter((pl.col("ref") != pl.col("first")) & pl.col("ours")).select("ref", "first")
 
 
 def _vectors(corpus: Corpus, column: str | None) -> list[str]:
-    """Return the paths of the files' vectors, whole numbers by row."""
+    """Return the paths of the files' vectors, whole numbers by row; a file that has none has rows of no numbers."""
     for file in corpus.files if column else ():
         if column not in known(file) or column.partition(".")[0] not in {a.family for a in file.annotations}:
             raise RecipeError(f"semantic: vectors: {column!r} is no signal of {file.path}{near(str(column), known(file))}; name the stage that writes it")
@@ -85,7 +90,12 @@ def _vectors(corpus: Corpus, column: str | None) -> list[str]:
         {"name": file.path, "bytes": file.bytes, "file": to_dict(file), "column": column, "model": model, "path": corpus.scratch(f"vectors-{number:06d}.npy")}
         for number, file in enumerate(corpus.files)
     ]
-    return [result["path"] for result in corpus.map("curate.semantic:write_vectors", tasks)]
+    written = corpus.map("curate.semantic:write_vectors", tasks)
+    lengths = {result["length"]: result["name"] for result in written if result["length"]}
+    if len(lengths) > 1:
+        said = " and ".join(f"{length} in {name}" for length, name in sorted(lengths.items())[:2])
+        raise RecipeError(f"semantic: vectors: {column} has vectors of two lengths, {said}; have all files' written by one stage and model")
+    return [result["path"] for result in written]
 
 
 def write_vectors(task: Task) -> dict[str, object]:
@@ -93,10 +103,12 @@ def write_vectors(task: Task) -> dict[str, object]:
     file = as_file(task["file"])
     found = _read(file, task["column"]) if task["column"] else _made(file, task["model"])
     np.save(task["path"], found)
-    return {"task": task["task"], "name": task["name"], "path": task["path"]}
+    return {"task": task["task"], "name": task["name"], "path": task["path"], "length": found.shape[1]}
 
 
-def _made(file: DataFile, model: str) -> npt.NDArray[np.int8]:
+def _made(file: DataFile, model: str | None) -> npt.NDArray[np.int8]:
+    if model is None:                                        # no word is common enough to be known by its neighbours
+        return np.zeros((file.rows, 0), np.int8)
     known = opened(model, load, "semantic")
     return np.concatenate([np.zeros((0, known.dimensions), np.int8), *(rounded(embed(known, words(batch))) for batch in batches(file, ["text"]))])
 
@@ -104,12 +116,14 @@ def _made(file: DataFile, model: str) -> npt.NDArray[np.int8]:
 def _read(file: DataFile, column: str) -> npt.NDArray[np.int8]:
     family, _, name = column.partition(".")
     lists = read(file, [], [family])[family].struct.field(name)
-    sizes = lists.list.len().drop_nulls().unique()
-    if lists.dtype.inner is None or not lists.dtype.inner.is_numeric() or len(sizes) > 1:  # type: ignore[attr-defined]
-        raise RecipeError(f"semantic: vectors: {column} of {file.path} holds no vectors of one length")
-    out = np.zeros((file.rows, int(sizes[0]) if len(sizes) else 1), np.float32)
+    if not isinstance(lists.dtype, pl.List) or lists.dtype.inner is None or not lists.dtype.inner.is_numeric():
+        raise RecipeError(f"semantic: vectors: {column} of {file.path} holds no vectors")
+    sizes = sorted(lists.list.len().drop_nulls().unique())
+    if len(sizes) > 1:
+        raise RecipeError(f"semantic: vectors: {column} of {file.path} holds vectors of two lengths, {sizes[0]} and {sizes[1]}")
+    out = np.zeros((file.rows, int(sizes[0]) if sizes else 0), np.float32)
     some = lists.is_not_null().to_numpy()
-    out[some] = lists.drop_nulls().explode().fill_null(float("nan")).to_numpy().reshape(int(some.sum()), -1)
+    out[some] = lists.drop_nulls().explode().fill_null(float("nan")).to_numpy().reshape(int(some.sum()), -1) if out.shape[1] else 0
     return rounded(out)
 
 
@@ -142,17 +156,18 @@ def write_centres(task: Task) -> dict[str, object]:
 
 def write_owners(task: Task) -> dict[str, object]:
     """Write the clusters of each row of one file."""
-    np.save(task["path"], nearest(np.load(task["vectors"], mmap_mode="r"), np.load(task["centres"]), PROBES))
+    rows, centre = np.load(task["vectors"], mmap_mode="r"), np.load(task["centres"])
+    np.save(task["path"], nearest(rows, centre, PROBES) if rows.shape[1] else np.zeros((len(rows), min(PROBES, len(centre))), np.int64))
     return {"task": task["task"], "name": task["name"], "path": task["path"]}
 
 
 def _gathered(paths: list[str], refs: Ints) -> npt.NDArray[np.int8]:
     """Return the vectors of documents by their references."""
-    numbers = refs // FILE
-    first = np.load(paths[0], mmap_mode="r")
-    out = np.zeros((refs.size, first.shape[1]), np.int8)
-    for number in np.unique(numbers):
-        inside = numbers == number
+    files = refs // FILE
+    numbers = np.unique(files)
+    out = np.zeros((refs.size, np.load(paths[numbers[0]], mmap_mode="r").shape[1] if numbers.size else 0), np.int8)
+    for number in numbers:
+        inside = files == number
         out[inside] = np.load(paths[number], mmap_mode="r")[refs[inside] % FILE]
     return out
 
@@ -162,7 +177,7 @@ def _groups(corpus: Corpus, paths: list[str], places: Ints, owner: Ints, thresho
     told, probes = corpus.nodes, owner.shape[1]
     places, owner = np.repeat(places, probes), owner.ravel()
     key = np.stack([owner, told.scope[places].view(np.int64) if told.scope is not None else np.zeros_like(owner)])
-    order = np.lexsort(key[::-1])                            # stable: by doc_id within a cluster
+    order = np.lexsort(key[::-1])                            # stable: within a cluster in the order of `places`
     refs, key = told.by_place[places[order]], key[:, order]
     starts = np.flatnonzero(np.concatenate([[True], (key[:, 1:] != key[:, :-1]).any(axis=0)])) if refs.size else np.zeros(0, np.int64)
     part = starts // PART
@@ -173,9 +188,10 @@ def _groups(corpus: Corpus, paths: list[str], places: Ints, owner: Ints, thresho
         asked = corpus.scratch(f"compared-{number:06d}.npz")
         np.savez(asked, refs=refs[mine[0] : end], starts=np.append(mine, end) - mine[0])
         path = corpus.scratch(f"compared-{number:06d}.parquet")
-        tasks.append({"name": f"cluster {number}", "bytes": int(end - mine[0]), "paths": paths, "asked": asked, "threshold": threshold, "path": path})
+        told_of = {"paths": paths, "asked": asked, "threshold": threshold, "own": corpus.own, "path": path}
+        tasks.append({"name": f"cluster {number}", "bytes": int(end - mine[0]), **told_of})
     found = [pl.read_parquet(result["path"]) for result in corpus.map("curate.semantic:compare", tasks)]
-    whole = pl.concat([pl.DataFrame(schema={"ref": pl.Int64, "leader": pl.Int64, "cosine": pl.Float64}), *found])
+    whole = pl.concat([FOLLOWERS.to_frame(), *found])
     return whole if probes == 1 or not whole.height else _settled(corpus, paths, whole, threshold)
 
 
@@ -183,10 +199,11 @@ def _settled(corpus: Corpus, paths: list[str], found: pl.DataFrame, threshold: f
     """Return one leader for each document of those that it has in several clusters. Holds the vectors of these documents."""
     told = corpus.nodes
     there = np.isin(told.refs, np.concatenate([found["ref"].to_numpy(), found["leader"].to_numpy()]))
-    refs = told.refs[there]                                  # in the order of doc_ids
+    theirs = told.refs // FILE >= corpus.own
+    refs = np.concatenate([told.refs[there & theirs], told.refs[there & ~theirs]])
     numbered = pl.DataFrame({"ref": refs, "number": np.arange(refs.size)})
     who = found.join(numbered, on="ref").join(numbered, left_on="leader", right_on="ref").sort("number", "number_right")
-    head, near = settled(who["number"].to_numpy(), who["number_right"].to_numpy(), _gathered(paths, refs), threshold)
+    head, near = settled(who["number"].to_numpy(), who["number_right"].to_numpy(), _gathered(paths, refs), threshold, int((there & theirs).sum()))
     whole = pl.DataFrame({"ref": refs, "leader": refs[head], "cosine": near})
     return whole.filter(pl.col("ref") != pl.col("leader"))
 
@@ -195,10 +212,9 @@ def compare(task: Task) -> dict[str, object]:
     """Write who follows whom within some clusters."""
     with np.load(task["asked"]) as asked:
         refs, starts = asked["refs"], asked["starts"]
-    found = [pl.DataFrame(schema={"ref": pl.Int64, "leader": pl.Int64, "cosine": pl.Float64})]
+    found = [FOLLOWERS.to_frame()]
     for first, end in pairwise(starts):
-        leader, cosine = led(_gathered(task["paths"], refs[first:end]), task["threshold"])
-        mine = refs[first:end]
+        leader, cosine = led(_gathered(task["paths"], mine := refs[first:end]), task["threshold"], int((mine // FILE >= task["own"]).sum()))
         told = pl.DataFrame({"ref": mine, "leader": mine[leader], "cosine": cosine})
         found.append(told.filter(pl.col("ref") != pl.col("leader")))
     pl.concat(found).write_parquet(task["path"])
@@ -207,11 +223,13 @@ def compare(task: Task) -> dict[str, object]:
 
 def _edges(corpus: Corpus, groups: pl.DataFrame) -> Edges:
     """Return an edge from each group's first to each of its followers; how much they share of their words nobody asked."""
-    ids = pl.DataFrame({"ref": corpus.nodes.refs, "id": corpus.nodes.ids})
-    edges = groups.select(a="leader", b="ref")
-    for end in ("a", "b"):
-        edges = edges.join(ids.rename({"ref": end, "id": f"{end}_id"}), on=end, how="left")
-    return pl.concat([no_edges(), edges.with_columns(jaccard=pl.lit(None, pl.Float64)).select(no_edges().columns)]).sort("a_id", "b_id", "a", "b")
+    named = pl.DataFrame({"ref": corpus.nodes.refs, "id": corpus.nodes.ids}).with_row_index("number")
+    pairs = groups.filter(pl.col("ref") < corpus.own * FILE).select("ref", "leader")           # others are joined by nobody to each other
+    both = [pairs.join(named, left_on=end, right_on="ref", how="left", maintain_order="left").select("number") for end in ("ref", "leader")]
+    ends = pl.concat([one.rename({"number": name}) for one, name in zip(both, "xy", strict=True)], how="horizontal")
+    told = ends.select(a=pl.min_horizontal("x", "y"), b=pl.max_horizontal("x", "y")).sort("a", "b")
+    edges = {end: named["ref"].gather(told[end]) for end in "ab"} | {f"{end}_id": named["id"].gather(told[end]) for end in "ab"}
+    return pl.DataFrame(edges).select(*edges, jaccard=pl.lit(None, pl.Float64)).cast(no_edges().schema)
 
 
 def _columns(corpus: Corpus, groups: pl.DataFrame, copies: pl.DataFrame) -> pl.DataFrame:

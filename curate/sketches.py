@@ -48,21 +48,24 @@ def of_jobs(jobs: Sequence[tuple[str, dict[str, Any]]]) -> list[Sketch]:
 
 
 def tables(corpus: Corpus, wanted: Sequence[Sketch]) -> dict[str, list[str]]:
-    """Return the paths of the files' tables by the sketch's name, in the order of the files; those that are there are not made again."""
+    """Return the paths of the files' tables by the sketch's name, in the order of the files; those that are there are not made again.
+
+    Of several sketches of one name, such as two shapes of bands, all are made, and the last one's paths are returned.
+    """
     there: dict[str, str] = {}
     for folder in (*corpus.shelves, corpus.folder):
         there.update(shelf(folder))
-    paths = {sketch.name: [sketch.path(file, corpus.folder, there) for file in corpus.files] for sketch in wanted}
+    paths = {sketch: [sketch.path(file, corpus.folder, there) for file in corpus.files] for sketch in wanted}
     tasks = []
     for place, file in enumerate(corpus.files):
         missing = [
-            {"function": s.function, "columns": s.columns, "knobs": dict(s.knobs), "reads": s.reads, "version": s.version, "path": paths[s.name][place]}
-            for s in wanted if not os.path.exists(paths[s.name][place])
+            {"function": s.function, "columns": s.columns, "knobs": dict(s.knobs), "reads": s.reads, "version": s.version, "path": paths[s][place]}
+            for s in wanted if not os.path.exists(paths[s][place])
         ]  # fmt: skip
         if missing:
             tasks.append({"name": file.path, "bytes": file.bytes, "file": to_dict(file), "sketches": missing})
     corpus.map("curate.sketches:write", tasks)
-    return paths
+    return {sketch.name: at for sketch, at in paths.items()}
 
 
 def write(task: Task) -> dict[str, object]:

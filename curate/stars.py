@@ -42,32 +42,32 @@ class Nodes:
 
 def nodes(corpus: Corpus) -> Nodes:
     """Return the documents of a corpus that fits one machine: 60 bytes each."""
-    named = ["doc_id", *([corpus.within] if corpus.within and "." not in corpus.within else [])]
-    families = [corpus.within.partition(".")[0]] if corpus.within and "." in corpus.within else []
-    frames = [read(file, named, families) for file in corpus.files]
-    ids = pl.concat([f.select("doc_id") for f in frames]).to_series()
+    ids = pl.concat([pl.DataFrame(schema={"doc_id": pl.String}), *(read(file, ["doc_id"]) for file in corpus.files)]).to_series()
     refs = np.concatenate([np.arange(n * FILE, n * FILE + file.rows) for n, file in enumerate(corpus.files)] or [np.zeros(0, np.int64)])
     order = pl.DataFrame({"doc_id": ids, "place": np.arange(len(ids))}).sort("doc_id", "place")["place"].to_numpy()
     number = np.empty(len(ids), np.int64)
     number[order] = np.arange(len(ids))
-    scope = hash_column(pl.concat([_scope(f, corpus.within) for f in frames])) if corpus.within else None
+    scopes = [hashes for file in corpus.files if (hashes := scope(corpus, file)) is not None]
     there = np.concatenate([stands(corpus, n, file) for n, file in enumerate(corpus.files)] or [np.zeros(0, np.bool_)])
     own = sum(file.rows for file in corpus.files[: corpus.own])
-    return Nodes(refs[order], ids.gather(order), number, refs, scope, there, own)
-
-
-def _scope(batch: pl.DataFrame, within: str) -> pl.Series:
-    family, _, column = within.partition(".")
-    found = batch[family].struct.field(column) if column else batch[within]
-    return found.cast(pl.String).fill_null("").alias("scope")
+    return Nodes(refs[order], ids.gather(order), number, refs, np.concatenate(scopes) if scopes else None, there, own)
 
 
 def scope(corpus: Corpus, file: DataFile) -> Hashes | None:
     """A hash of what `within:` names, of each row of a file; None where nothing is named."""
     if not corpus.within:
         return None
-    family, _, column = corpus.within.partition(".")
-    return hash_column(_scope(read(file, [] if column else [corpus.within], [family] if column else []), corpus.within))
+    name, *inner = corpus.within.split(".")
+    held = annotated(file, name)
+    value = pl.col(name)
+    for field in inner:
+        value = value.struct.field(field)
+    return hash_column(read(file, [] if held else [name], [name] if held else []).select(value.cast(pl.String).fill_null("")).to_series())
+
+
+def annotated(file: DataFile, name: str) -> bool:
+    """Whether a name is that of a family beside a file, and of none of its columns."""
+    return any(annotation.family == name for annotation in file.annotations)
 
 
 def stands(corpus: Corpus, place: int, file: DataFile) -> Mask:

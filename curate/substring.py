@@ -40,7 +40,7 @@ WINDOWS = pa.schema([("key", pa.int64()), ("check", pa.int64()), ("place", pa.in
 ADDS = {"spans": pa.list_(REPEAT), "repeated": pa.float64()}
 
 
-@declares(reads=("text",), adds=ADDS, version=1, family="dup", splitter=SPLITTER)
+@declares(reads=("text",), adds=ADDS, version=2, family="dup", splitter=SPLITTER)
 def job(corpus: Corpus, before: Edges, *, tokens: int = 50, inside: bool = True) -> Told:
     """Find stretches of at least `tokens` words that stand in more than one place, verbatim, as spans; `inside` counts those in one document alone.
 

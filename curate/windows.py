@@ -12,7 +12,7 @@ import numpy.typing as npt
 from catalog.eight import characters_in
 from catalog.schema import mix64
 from catalog.split import Bytes, Words
-from curate.grams import GOLDEN
+from curate.grams import GOLDEN, longest_of
 
 Hashes = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
@@ -107,14 +107,6 @@ def _smallest(values: Hashes, count: int, width: int, queue: Ints, out: Ints) ->
     return max(0, count - width + 1)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
-def _longest(documents: Ints) -> int:
-    longest = 1
-    for d in range(documents.size - 1):
-        longest = max(longest, documents[d + 1] - documents[d])
-    return longest
-
-
 @numba.njit(cache=True, nogil=True, inline="always")  # type: ignore[misc, unused-ignore]
 def _scoped(key: np.uint64, scope: np.int64) -> np.int64:
     """Return a key of 63 bits, another one in each scope."""
@@ -123,7 +115,7 @@ def _scoped(key: np.uint64, scope: np.int64) -> np.int64:
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
 def _fingerprints(documents: Ints, hashes: Hashes, wanted: Flags, scopes: Ints, tokens: int, width: int) -> tuple[Ints, Ints]:
-    longest = _longest(documents)
+    longest = longest_of(documents)
     grams, queue, places = np.empty(longest, np.uint64), np.empty(longest, np.int64), np.empty(longest, np.int64)
     keys, owners = np.empty(hashes.size, np.int64), np.empty(hashes.size, np.int64)
     made = 0
@@ -146,7 +138,7 @@ def _fingerprints(documents: Ints, hashes: Hashes, wanted: Flags, scopes: Ints, 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[misc, unused-ignore]
 def _windows(documents: Ints, hashes: Hashes, scopes: Ints, tokens: int, width: int, repeated: Ints) -> tuple[Ints, Ints, Ints, Ints]:
-    longest = _longest(documents)
+    longest = longest_of(documents)
     grams, whole = np.empty(longest, np.uint64), np.empty(longest, np.uint64)
     queue, smallest = np.empty(longest, np.int64), np.empty(longest, np.int64)
     keys, checks = np.empty(hashes.size, np.int64), np.empty(hashes.size, np.int64)

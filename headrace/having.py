@@ -25,7 +25,8 @@ def query(path: str, file: str, names: Sequence[str], least: float, n: int, colu
     """Print for each document of a file where the lake has it: exact copies first, then the nearest, at most `n` each."""
     asked = documents(file, column)
     with Lake.open(path) as lake:
-        looked = [_looked(lake, name) for name in names] if names else _searched(lake)
+        there = _sketches(lake)
+        looked = [_looked(lake, name, there) for name in names] if names else _searched(lake, there)
         answers: list[dict[str, Any]] = [{"document": one.name, "refused": one.refused or None, "hits": []} for one in asked]
         for snapshot, told in looked:
             for place, hit in _hits(lake, snapshot, told, asked, least, n):
@@ -42,38 +43,43 @@ def query(path: str, file: str, names: Sequence[str], least: float, n: int, colu
         typer.echo(_footnote(ground))
 
 
-def _searched(lake: Lake) -> list[tuple[Snapshot, list[Ground]]]:
+def _searched(lake: Lake, there: Sequence[str]) -> list[tuple[Snapshot, list[Ground]]]:
     """The datasets that have sketches of their own, and these. Raises InputError when there is none."""
-    heads = [lake.snapshot(name) for name in lake.datasets() if any(_sketches(lake, name))]
-    found = [(snapshot, _grounds(lake, snapshot)) for snapshot in heads]
+    heads = [lake.snapshot(name) for name in lake.datasets() if _of(lake, name, there)]
+    found = [(snapshot, _grounds(snapshot, there)) for snapshot in heads]
     if not any(told for _, told in found):
         raise InputError(f"dedup query: {lake.root}: no dataset has a band table yet; give a part of curate: dedup: {{exact: {{}}, minhash: {{}}}}")
     return found
 
 
-def _sketches(lake: Lake, dataset: str | None = None) -> "Sequence[str]":
-    """The paths of the sketches beside a dataset's results, or beside those of all."""
+def _sketches(lake: Lake) -> "Sequence[str]":
+    """The paths of the sketches beside the results of all datasets."""
     found = []
-    for folder, _, names in os.walk(lake.root / "annotations" / (dataset or "")):
+    for folder, _, names in os.walk(lake.root / "annotations"):
         found += [os.path.join(folder, name) for name in names if name.endswith(".parquet") and not name.startswith(".") and any(m in name for m in MARKS)]
     return sorted(found)
 
 
-def _looked(lake: Lake, name: str) -> tuple[Snapshot, list[Ground]]:
+def _of(lake: Lake, dataset: str, there: Sequence[str]) -> bool:
+    """Whether some of the sketches lie beside a dataset's results."""
+    return any(path.startswith(os.path.join(lake.root, "annotations", dataset, "")) for path in there)
+
+
+def _looked(lake: Lake, name: str, there: Sequence[str]) -> tuple[Snapshot, list[Ground]]:
     """A snapshot that is asked for by name, and the tables about its files. Raises InputError when there is none."""
     snapshot = lake.snapshot(name)
-    found = _grounds(lake, snapshot)
+    found = _grounds(snapshot, there)
     if not found:
-        others = [other for other in lake.datasets() if other != snapshot.dataset and any(_sketches(lake, other))]
+        others = [other for other in lake.datasets() if other != snapshot.dataset and _of(lake, other, there)]
         hint = f"; {', '.join(others)} can be looked into" if others else ""
         raise InputError(f"dedup query: --in {name}: no band table is about its files: give its part dedup: {{minhash: {{}}}}{hint}")
     return snapshot, found
 
 
-def _grounds(lake: Lake, snapshot: Snapshot) -> list[Ground]:
+def _grounds(snapshot: Snapshot, there: Sequence[str]) -> list[Ground]:
     """The tables about a snapshot's files, wherever they lie."""
     stems = {os.path.splitext(os.path.basename(file.path))[0] for file in snapshot.files}
-    near_by = [path for path in _sketches(lake) if os.path.basename(path).rpartition(".parquet")[0].rpartition(".")[0] in stems]
+    near_by = [path for path in there if os.path.basename(path).rpartition(".parquet")[0].rpartition(".")[0] in stems]
     return grounds(snapshot.files, [table for table in map(made, near_by) if table is not None])
 
 

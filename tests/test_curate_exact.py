@@ -51,6 +51,15 @@ def test_characters_and_addresses(tmp_path: Path) -> None:
     assert dup["jaccard"].null_count() == 7 == dup["exact"].null_count()
 
 
+@pytest.mark.parametrize("names", [("url", "text"), ("text", "url"), ("url", "origin", "text")])
+def test_a_pair_that_an_address_joins_too_is_still_an_exact_copy(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """In whatever order they are named: later jobs know by the Jaccard that one of the two speaks for both."""
+    rows = [{"doc_id": f"d{i}", "text": text, "uri": "https://h/1"} for i, text in enumerate(["same", "same", "other"])]
+    files = tuple(corpus(tmp_path, rows, 1))
+    told = exact.job(Corpus(files, str(tmp_path / "a"), str(tmp_path / "w"), workers=0), duplicates.no_edges(), by=names)
+    assert sorted(told.edges.select("a_id", "b_id", "jaccard").rows()) == [("d0", "d1", 1.0), ("d0", "d2", None)]
+
+
 def test_a_hash_is_of_all_words_in_order() -> None:
     texts = ["one two three", "one three two", "one two", "two three", "one two three three", "ONE, two -- three!"]
     told = exact.hashes(pl.DataFrame({"text": texts}), by=("text",))

@@ -55,6 +55,16 @@ def test_an_article_with_many_addresses_is_no_boilerplate(tmp_path: Path) -> Non
     assert bare["lines"].list.len().to_list() == [2] * 6 + [None] and known["lines"].null_count() == 7
 
 
+def test_mirrored_hosts_have_their_boilerplate_each(tmp_path: Path) -> None:
+    """Every page of a.org stands on its mirror too, half under smaller doc_ids: what `exact` joins over the border of hosts counts on either side."""
+    mirror = [{**page, "doc_id": f"{'ce'[i % 2]}{i}", "host": "mirror.org"} for i, page in enumerate(pages("a.org", 6))]
+    rows = [*pages("a.org", 6), *mirror]
+    jobs = [Bound("curate.exact:job", {"by": ("text",)}), Bound("curate.lines:job", LINES)]
+    dup = family(searched(tmp_path, rows, *jobs), "dup")
+    said = [[(s["start"], s["end"], s["copies"]) for s in spans] for spans in dup["lines"]]
+    assert dup["copies"].to_list() == [2] * 12 and said[:6] == said[6:] and [len(spans) for spans in said] == [2] * 12
+
+
 def test_one_copy_of_a_paragraph_stays(tmp_path: Path) -> None:
     shared = "One two three four five six seven\neight nine ten eleven twelve thirteen."
     second = f"{shared.upper()}\n \n\nSecond, which is longer."

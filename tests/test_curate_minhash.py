@@ -273,6 +273,14 @@ def test_the_same_clusters_however_rows_lie_in_files(tmp_path: Path) -> None:
     assert one.select(columns).sort("doc_id").equals(many.select(columns).sort("doc_id"))
 
 
+def test_pairs_in_many_parts_are_those_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = pages(4, 60)
+    whole, told = found_in(tmp_path / "whole", rows)
+    monkeypatch.setattr("curate.jaccard.PART_PAIRS", 7)
+    parts, again = found_in(tmp_path / "parts", rows)
+    assert whole.equals(parts) and told.metrics == again.metrics and told.metrics["candidate_pairs"] > 50
+
+
 def test_what_is_there_is_not_done_again(tmp_path: Path) -> None:
     made = corpus(tmp_path, pages(5, 40), files=4)
     first, second = str(tmp_path / "annotations/made/run1"), str(tmp_path / "annotations/made/run2")

@@ -87,6 +87,16 @@ def test_a_scope_may_be_a_signal_and_its_address_counts(tmp_path: Path) -> None:
     assert [told[f"d{i}"]["cluster"] for i in range(4)] == ["d0", "d1", "d0", "d1"], "another language is another question"
 
 
+@pytest.mark.parametrize(("within", "column"), [("facts.work", "facts"), ("source.path", "source")])
+def test_a_scope_may_be_inside_a_column(tmp_path: Path, within: str, column: str) -> None:
+    rows = [row(f"d{i}", 1, i % 2, **{column: {within.partition(".")[2]: value}}) for i, value in enumerate(["x", "x", "y", "y"])]
+    told = dup(tmp_path, corpus(tmp_path, rows, 2), within=within)
+    assert [told[f"d{i}"]["cluster"] for i in range(4)] == ["d0", "d0", "d2", "d2"]
+    with pytest.raises(RecipeError, match=f"within: '{column}' of data/.* is no single value") as said:
+        dup(tmp_path, corpus(tmp_path, rows, 2), within=column)
+    assert "\n" not in str(said.value)
+
+
 def others(root: Path, rows: list[dict[str, Any]], kept: list[bool] | None = None) -> duplicates.Against:
     files = corpus(root, rows, 1, dataset="theirs")
     if kept is not None:
@@ -166,6 +176,40 @@ def test_what_stood_before_stays(tmp_path: Path) -> None:
         assert set(family(joined(whole, without.annotations), "verdict").filter("kept")["doc_id"]) == {"d1", "d2", "d3"}
 
 
+PIECES = [" ".join(f"{letter}{i}" for i in range(4)) for letter in "abc"]
+"""What texts share, in words of which two are a stretch here."""
+INSIDE = [
+    Bound("curate.exact:job", {"by": ("text",)}),
+    Bound("curate.lines:job", {"within": "host", "documents": 2, "share": 0.0, "keep": "first"}),
+    Bound("curate.paragraphs:job", {"min_words": 2}),
+    Bound("curate.substring:job", {"tokens": 2}),
+]
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 2), min_size=1, max_size=3), st.sampled_from("xy"), st.sampled_from("hi")), min_size=2, max_size=10))
+@settings(max_examples=15, deadline=None)
+def test_what_is_inside_documents_is_that_of_each_scope_alone(
+    tmp_path_factory: pytest.TempPathFactory, given: list[tuple[list[int], str, str]]
+) -> None:
+    """Exact copies and what texts share over the border of a scope change nothing on either side of it."""
+    root = tmp_path_factory.mktemp("inside")
+    texts = ["\n\n".join(PIECES[piece] for piece in pieces) for pieces, _, _ in given]
+    rows = [{"doc_id": f"d{i:02}", "dump": dump, "host": host, "text": texts[i]} for i, (_, dump, host) in enumerate(given)]
+
+    def told(name: str, some: list[dict[str, Any]], **scope: Any) -> list[dict[str, Any]]:
+        files = corpus(root, some, 2, dataset=name)
+        found = duplicates.find(files, INSIDE, str(root / f"annotations/{name}/run"), workers=0, **scope)
+        return family(joined(files, found.annotations), "dup").sort("doc_id").to_dicts()
+
+    parts = [[r for r in rows if r["dump"] == dump] for dump in "xy"]
+    alone = [line for name, part in zip("xy", parts, strict=True) for line in (told(name, part) if part else [])]
+    assert told("both", rows, within="dump") == sorted(alone, key=lambda line: str(line["doc_id"]))
+    hosts = [[r for r in rows if r["host"] == host] for host in "hi"]
+    columns = ("doc_id", "lines", "line_share", "line_documents")
+    of_hosts = [{name: line[name] for name in columns} for name, part in zip("hi", hosts, strict=True) for line in (told(name, part) if part else [])]
+    assert [{name: line[name] for name in columns} for line in told("all", rows)] == sorted(of_hosts, key=lambda line: str(line["doc_id"]))
+
+
 @pytest.mark.spark
 @pytest.mark.slow
 def test_spark_knows_scopes_and_other_datasets(tmp_path: Path) -> None:
@@ -180,3 +224,7 @@ def test_spark_knows_scopes_and_other_datasets(tmp_path: Path) -> None:
     spoken = [signalled(corpus(tmp_path / name, rows, 3), tmp_path / name, {f"d{i:02}": "en" for i in range(0, 30, 4)}) for name in ("c", "d")]
     here = dup(tmp_path / "c", spoken[0], within="language.code")
     assert here == dup(tmp_path / "d", spoken[1], within="language.code", spark=local_session(), polars_rows=0)
+    known = [{**r, "facts": {"work": f"work {i % 3}"}} for i, r in enumerate(rows)]
+    one, other = (dup(tmp_path / name, corpus(tmp_path / name, known, 3), within="facts.work", **hands) for name, hands in (
+        ("e", {}), ("f", {"spark": local_session(), "polars_rows": 0})))
+    assert one == other and any(line["cluster"] for line in one.values())

@@ -39,7 +39,7 @@ def found(root: Path, files: list[DataFile], *jobs: Bound, **hands: Any) -> pl.D
 
 def pointed(root: Path, angles: Sequence[float | None], parts: int = 2, name: str = "made", **columns: Sequence[Any]) -> list[DataFile]:
     """Documents d00, d01 ... whose vectors, of a family of their own, lie in a plane at these angles (degrees)."""
-    rows = [{"doc_id": f"d{i:02d}", "text": f"text {i}", **{key: given[i] for key, given in columns.items()}} for i in range(len(angles))]
+    rows: list[dict[str, Any]] = [{"doc_id": f"d{i:02d}", "text": f"text {i}", **{key: given[i] for key, given in columns.items()}} for i in range(len(angles))]
     files, at = corpus(root, rows, parts, name), 0
     whole = []
     for file in files:
@@ -109,6 +109,23 @@ def test_candidates_of_several_clusters_make_one_star() -> None:
     head, near = nearby.settled(who, leader, rows, math.cos(math.radians(10)))
     assert head.tolist() == [0, 0, 0, 3, 3]
     assert near[2] == pytest.approx(nearby.cosines(rows[2:3], rows[:1])[0, 0]) and near[0] == near[3] == 1
+
+
+def test_rows_that_are_given_lead_and_are_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of them follow only the same; a row near one of them follows it, however near a leader behind them is."""
+    chance = np.random.default_rng(4)
+    rows = nearby.rounded(np.eye(6)[chance.integers(0, 6, 60)] + 0.3 * chance.normal(size=(60, 6)))
+    rows[10] = rows[3]
+    near = nearby.cosines(rows, rows)
+    for block in (1024, 7):
+        monkeypatch.setattr(nearby, "BLOCK", block)
+        leader, cosine = nearby.led(rows, 0.8, 20)
+        assert leader[:20].tolist() == [*range(10), 3, *range(11, 20)] and cosine.max() <= 1
+        for row in range(20, 60):
+            at = [head for head in range(20) if head != 10 and near[row, head] >= 0.8]
+            assert not at or leader[row] == max(at, key=lambda head: (near[row, head], -head))
+            assert leader[row] == row or cosine[row] == pytest.approx(near[row, leader[row]])
+    assert {int(leader[row]) < 20 for row in range(20, 60)} == {True, False}
 
 
 def test_nearest_centres_come_in_order() -> None:
@@ -195,6 +212,45 @@ def test_spark_says_the_same(tmp_path: Path) -> None:
     assert told[0].equals(told[1]) and told[0]["paraphrase"].drop_nulls().len() > 10
 
 
+@pytest.mark.parametrize("clusters", [None, 3])
+@pytest.mark.parametrize("texts", [[], ["", None], ["a", "b", "c d"], ["one word, one word, one word", "", "x"], ["p q r p q r p q r", "s t u s t u s t u"]])
+def test_a_corpus_too_small_for_vectors_or_clusters_has_no_paraphrases(texts: list[str | None], clusters: int | None, tmp_path: Path) -> None:
+    """No documents, no words, none that comes three times, fewer documents than clusters: the part goes on."""
+    rows = [{"doc_id": f"d{i}", "text": text} for i, text in enumerate(texts)]
+    dup = found(tmp_path, corpus(tmp_path, rows, 1), EXACT, semantics(clusters=clusters))
+    assert dup.height == len(texts) == dup["paraphrase"].null_count() == dup["cosine"].null_count()
+
+
+def test_vectors_of_two_lengths_are_one_line(tmp_path: Path) -> None:
+    """In one file, and of two files; a file without vectors has none of another length."""
+    files, again = pointed(tmp_path, [0, 5, None, None]), pointed(tmp_path / "b", [0, 5], 1, "b")
+    assert found(tmp_path, files, by_angle(10, clusters=2))["paraphrase"].to_list() == ["d00", "d00", None, None]
+    kinds = {"vector": pa.list_(pa.float32())}
+    other = [annotate(again[0], name, "embedding", pl.DataFrame({"vector": given}), kinds) for name, given in (("b", [[1.0], [2.0]]), ("c", [[1.0], [2.0, 3]]))]
+    with pytest.raises(RecipeError, match=r"embedding.vector has vectors of two lengths, 1 in .* and 3 in ") as told:
+        against = duplicates.Against((other[0],), None, str(tmp_path / "b/annotations/b/run"))
+        found(tmp_path, files, by_angle(10), against=against)
+    assert "\n" not in str(told.value)
+    with pytest.raises(RecipeError, match=r"embedding.vector of .* holds vectors of two lengths, 1 and 2$"):
+        found(tmp_path / "b", [other[1]], by_angle(10))
+
+
+def test_what_another_dataset_says_already_is_told_by_its_doc_id(tmp_path: Path) -> None:
+    """Whatever the order of doc_ids: near being 10 degrees, e00 of theirs leads d00, though e01 stands between; d01 follows theirs, not d00, which is
+    nearer; d03 is a copy of e02, which speaks for both. `seen` is said of copies, and with `join: true` of these too; two of theirs are not joined."""
+    theirs = pointed(tmp_path / "theirs", [0, 4, 90], 1, name="theirs", doc_id=["e00", "e01", "e02"], text=["t0", "t1", "same words"])
+    ours = pointed(tmp_path, [356, 350.5, 180, 90, 91, 185], 2, text=["o0", "o1", "o2", "same words", "o4", "o5"])
+    against = duplicates.Against(tuple(theirs), None, str(tmp_path / "theirs/annotations/theirs/run"))
+    dup = found(tmp_path, ours, EXACT, by_angle(10), against=against)
+    assert dup["paraphrase"].to_list() == ["e00", "e00", "d02", "e02", "e02", "d02"]
+    assert dup["seen"].to_list() == [None, None, None, "e02", None, None] and dup["cosine"][1] == pytest.approx(math.cos(math.radians(9.5)), abs=0.005)
+    both = found(tmp_path, ours, EXACT, by_angle(10, join=True), against=against)
+    assert both["seen"].to_list() == ["e00", "e00", None, "e02", "e02", None]
+    assert both["cluster"].to_list() == ["d00", "d00", "d02", "d03", "d03", "d02"] and both["size"].to_list() == [3, 3, 2, 3, 3, 2]
+    parted = found(tmp_path, ours, EXACT, by_angle(10, clusters=3), against=against)
+    assert parted["paraphrase"].equals(dup["paraphrase"])
+
+
 def test_scopes_and_other_datasets(tmp_path: Path) -> None:
     """`within:` compares nothing over its borders; rows of `against:` lead, but are annotated no more."""
     files = pointed(tmp_path, [0, 1, 2, 3], dump=["x", "y", "x", "y"])
@@ -203,7 +259,7 @@ def test_scopes_and_other_datasets(tmp_path: Path) -> None:
     ours = pointed(tmp_path / "ours", [None, 44, 200], 1)
     against = duplicates.Against(tuple(other), None, str(tmp_path / "other/annotations/made/run"))
     dup = found(tmp_path / "ours", ours, by_angle(10), against=against)
-    assert dup["paraphrase"].to_list() == [None, "d00", None] and dup["paraphrase_of"][1] == "d00" and dup.height == 3
+    assert dup["paraphrase"].to_list() == [None, "d00", None] and dup["paraphrase_of"][1] == "d00" and dup.height == 3 and dup["seen"].null_count() == 3
 
 
 def test_other_vectors_are_another_address(tmp_path: Path) -> None:

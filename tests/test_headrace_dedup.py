@@ -4,8 +4,10 @@ import gzip
 import io
 import json
 import random
+import re
 import sys
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,9 +37,11 @@ ingest:
   new:  {tables: {paths: [new.jsonl]}, domain: web}
   past: {tables: {paths: [past.jsonl]}, domain: web}
   bare: {tables: {paths: [bare.jsonl]}, domain: web}
+  told: {tables: {paths: [told.jsonl]}, domain: web}
 curate:
   alone:   {from: past, stages: [gopher.signals], policy: first}
   archive: {from: past, stages: [gopher.signals], dedup: {exact: {}}, policy: first}
+  retold:  {from: told, dedup: {minhash: {preset: refinedweb, verify: .6, ngram: 2, tokens: code}, semantic: {threshold: .5}}}
   corpus:  {from: new, stages: [gopher.signals], dedup: {exact: {}, minhash: {verify: .7}, against: alone}, policy: first}
 """
 POLICY = 'drop:\n  short: "gopher.n_words < 10"\nkeep: [length(text) DESC]\n'
@@ -61,6 +65,12 @@ NEW = {
     "https://short.example": prose("short", 6),
     **{f"https://chain.example/{name}{i}": words for name, chain in CHAINS.items() for i, words in enumerate(chain)},
 }
+TOPICS = [[f"{topic}{k}" for k in range(40)] for topic in ("mill", "bird")]
+TOLD = {f"https://told.example/{i % 2}/{i}": random.Random(i).sample(TOPICS[i % 2], 34) for i in range(12)}
+"""Two things, said six times each in another order of words."""
+SIGNED = ["a + b;", "A + b;", "a - b;"]
+TOLD |= {f"https://signs.example/{i}": [*prose("signs")[: 100 - 10 * i], *SIGNED[i].split()] for i in range(3)}
+"""Signs and capitals make differences here, and each is a little shorter than the one before it."""
 PAST = {"https://past.example/2": [*prose(2), "the", "end"], "https://past.example/other": prose("other")}
 
 
@@ -70,7 +80,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "policies").mkdir()
     (home / "policies" / "first.yaml").write_text(POLICY, encoding="utf-8")
     (home / "x.yaml").write_text(RECIPE, encoding="utf-8")
-    for name, texts in (("new", NEW), ("past", PAST), ("bare", {"https://bare.example": prose("bare")})):
+    for name, texts in (("new", NEW), ("past", PAST), ("bare", {"https://bare.example": prose("bare")}), ("told", TOLD)):
         rows = [json.dumps({"uri": uri, "text": " ".join(words)}) for uri, words in texts.items()]
         (home / f"{name}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
     said = headrace("run", "x.yaml", cwd=home)
@@ -166,7 +176,7 @@ def test_people_read_where_it_is_and_how_sure_a_no_is(home: Path, tmp_path: Path
         ("q.jsonl", b"", (), None, "has no rows"),
         ("q.html", b"<p></p>", (), None, "not_html: no tree can be made of it"),
         ("q.txt", b"some words", ("corpsu",), None, "no dataset 'corpsu'; did you mean 'corpus'"),
-        ("q.txt", b"some words", ("bare",), None, "--in bare: no band table is about its files: .*; archive, corpus can be looked into"),
+        ("q.txt", b"some words", ("bare",), None, "--in bare: no band table is about its files: .*; archive, corpus, retold can be looked into"),
         ("q.txt", b"some words", ("corpus@v9",), None, "no version 'v9'"),
     ],
 )  # fmt: skip
@@ -232,16 +242,16 @@ def test_of_a_files_tables_the_one_that_finds_most_is_looked_through(home: Path)
 
 # Why
 
-def stories(home: Path, uri: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """What `why` tells of a document in corpus, as JSON."""
+def stories(home: Path, uri: str, capsys: pytest.CaptureFixture[str], dataset: str = "corpus") -> dict[str, Any]:
+    """What `why` tells of a document in a dataset, as JSON."""
     show_why(str(home / "lake"), uri, True)
-    told: list[dict[str, Any]] = [one for one in json.loads(capsys.readouterr().out) if one["dataset"] == "corpus@v1"]
+    told: list[dict[str, Any]] = [one for one in json.loads(capsys.readouterr().out) if one["dataset"] == f"{dataset}@v1"]
     return told[0]
 
 
-def story(home: Path, uri: str, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
+def story(home: Path, uri: str, capsys: pytest.CaptureFixture[str], dataset: str = "corpus") -> tuple[dict[str, Any], str]:
     """The same, and as text."""
-    told = stories(home, uri, capsys)
+    told = stories(home, uri, capsys, dataset)
     show_why(str(home / "lake"), uri, False)
     return told, capsys.readouterr().out
 
@@ -260,6 +270,32 @@ def test_why_names_what_another_dataset_has(home: Path, capsys: pytest.CaptureFi
     (seen,) = [one for one in told["copies"] if "seen elsewhere" in one["is"]]
     assert seen["uri"] == "https://past.example/2" and seen["jaccard"] == shared(prose(2), PAST["https://past.example/2"])
     assert {"dataset": "alone@v1", "kept": True, "reason": None} in seen["lies"] and "alone@v1 (kept)" in text
+
+
+def test_why_names_the_paraphrase(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The one that it follows with the cosine, and the first of its group where that is another."""
+    seen = set()
+    for uri in (uri for uri in TOLD if "told" in uri):
+        told, text = story(home, uri, capsys, "retold")
+        near = [one for one in told["copies"] if "says nearly the same" in one["is"]]
+        first = [one for one in told["copies"] if "first of its paraphrases" in one["is"]]
+        dup = told["signals"]["dup"]
+        assert [one["cosine"] for one in near] == [dup["cosine"]] and near[0]["doc_id"] == dup["paraphrase_of"]
+        assert f"{near[0]['doc_id']}, Jaccard {near[0]['jaccard']:.3f} (measured now), cosine {dup['cosine']:.3f}" in text
+        seen |= {len(first)}
+    assert seen == {0, 1}, "the first of a group, and the others"
+
+
+def test_why_measures_as_the_search_did(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Pairs of words and signs as written, where the part asked for those, and not five words in small letters."""
+    measured = 0
+    for i in range(3):
+        for one in stories(home, f"https://signs.example/{i}", capsys, "retold")["copies"]:
+            sides = [re.findall(r"\w+|[^\w\s]", " ".join(TOLD[uri])) for uri in (f"https://signs.example/{i}", one["uri"])]
+            a, b = (set(pairwise(side)) for side in sides)
+            assert one["jaccard"] == pytest.approx(len(a & b) / len(a | b))
+            measured += one["measured"]
+    assert measured, "the smallest doc_id is in the middle of the three: make it another one"
 
 
 def test_why_names_the_copy_that_stays_whichever_was_compared(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

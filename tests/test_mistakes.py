@@ -77,6 +77,9 @@ RECIPES = {
     "one dataset of two parts": (
         recipe("notes: {tables: {paths: [notes.jsonl]}}\n  more: {tables: {paths: [notes.jsonl]}, publish_as: notes}"),
         "bad.yaml:6: ingest.notes and ingest.more both publish 'notes'; give one publish_as: another name"),
+    "the name of a part's band tables": (
+        recipe(rest="curate:\n  corpus: {from: notes, dedup: {minhash: {}}}\n  other: {from: notes, publish_as: corpus.bands}\n"),
+        "bad.yaml:8: curate.corpus and curate.other both publish 'corpus.bands'; give one publish_as: another name"),
     "a recipe without end": (HEAD + "ingest: &a [*a]\n", "bad.yaml:1: nested deeper than can be read; is it a recipe?"),
     "anchors upon anchors": (
         HEAD + "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcde", "bcdef", strict=True)),

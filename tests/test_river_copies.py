@@ -145,6 +145,9 @@ def test_files_that_are_judged_are_not_frozen_too(home: Path, tmp_path: Path) ->
         ("append: maybe,", "append: 'maybe' is not true or false"),
         ("within: dumps,", "within: 'dumps'"),
         ("within: language.code,", "add the stage language.identify"),
+        ("within: source.pth,", "within: 'source.pth' is no column or signal; did you mean 'source.path'?"),
+        ("within: text.dump,", "within: 'text.dump' is no column or signal"),
+        ("within: facts,", "within: 'facts' is no column or signal"),
         ("exactly: {},", "dedup: has no 'exactly'"),
     ],
 )

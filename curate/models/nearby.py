@@ -21,6 +21,8 @@ ROUNDS = 12
 """Of Lloyd's algorithm: where rows belong hardly changes after that."""
 SAME = 1e-9
 """Rows that are nearer to a centre than this, by 1 - cosine, are not drawn for another."""
+PREFERRED = 4.0
+"""What is added to a cosine that goes before all others."""
 BLOCK = 1024
 """Rows that are compared at once."""
 LEADERS = 1 << 15
@@ -104,29 +106,34 @@ def _sums(rows: Bytes, owner: Ints, count: int) -> Ints:
     return out
 
 
-def led(rows: Bytes, threshold: float) -> tuple[Ints, Doubles]:
+def led(rows: Bytes, threshold: float, given: int = 0) -> tuple[Ints, Doubles]:
     """Return the leader of each row, and its cosine with it (1 for a leader).
 
     A row follows the nearest of the leaders before it that is at least `threshold` near, the first of equals; where there is none it is a leader itself. So
-    nobody follows a row that is far from it, as in chains of pairs, and copies cost one comparison each. Memory: that of the rows.
+    nobody follows a row that is far from it, as in chains of pairs, and copies cost one comparison each. The first `given` rows follow nobody but one that is
+    the SAME, and are preferred to leaders that come behind them. Memory: that of the rows.
     """
     leader, near = np.arange(len(rows)), np.ones(len(rows))
     heads, length = np.zeros(0, np.int64), lengths(rows)
-    for at in range(0, len(rows), BLOCK):
-        block, size = rows[at : at + BLOCK], length[at : at + BLOCK]
+    for at in (*range(0, given, BLOCK), *range(given, len(rows), BLOCK)):
+        end = min(at + BLOCK, given if at < given else len(rows))
+        least = 1 - SAME if at < given else threshold
+        block, size = rows[at:end], length[at:end]
         best, who = np.full(len(block), -1.0), np.zeros(len(block), np.int64)
         for first in range(0, len(heads), LEADERS):
             some = heads[first : first + LEADERS]
             told = (block.astype(np.float32) @ rows[some].astype(np.float32).T) / size[:, None] / length[some]
+            told[:, some < given] += PREFERRED * (told[:, some < given] >= least)
             place = told.argmax(axis=1)
             value = told[np.arange(len(block)), place]
             better = value > best
             best[better], who[better] = value[better], some[place[better]]
-        alone = np.flatnonzero(best < threshold)             # only these can become leaders
+        alone = np.flatnonzero(best < least)                 # only these can become leaders
         among = (block.astype(np.float32) @ block[alone].astype(np.float32).T) / size[:, None] / size[alone]
-        new = _settle(among, alone, best, who, at, threshold, leader, near)
+        new = _settle(among, alone, best, who, at, least, leader, near)
         heads = np.concatenate([heads, at + alone[new]])
-    return leader, near
+    near[near > 2] -= PREFERRED
+    return leader, np.minimum(near, 1)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -143,17 +150,17 @@ def _settle(among: Doubles, alone: Ints, best: Doubles, who: Ints, at: int, thre
             if new[k] and among[i, k] > value:
                 value, head = among[i, k], at + alone[k]
         if value >= threshold:
-            leader[at + i], near[at + i] = head, min(1.0, value)
+            leader[at + i], near[at + i] = head, value
         else:
             new[own] = True
     return new
 
 
 @numba.njit(cache=True, nogil=True)
-def settled(who: Ints, leader: Ints, rows: Bytes, threshold: float) -> tuple[Ints, Doubles]:
+def settled(who: Ints, leader: Ints, rows: Bytes, threshold: float, given: int = 0) -> tuple[Ints, Doubles]:
     """Return one leader of each row, and its cosine with it, of candidates `leader[i]` for `who[i]` that come from several clusters; `who` rises.
 
-    A candidate that follows another itself by now stands for that one, if the row is near it, too.
+    A candidate that follows another itself by now stands for that one, if the row is near it, too. The first `given` rows are preferred, as in `led`.
     """
     head, near = np.arange(rows.shape[0]), np.ones(rows.shape[0])
     for i in range(who.size):
@@ -165,7 +172,9 @@ def settled(who: Ints, leader: Ints, rows: Bytes, threshold: float) -> tuple[Int
             own += a * a
             its += b * b
         value = min(1.0, product / np.sqrt(own) / np.sqrt(its))
-        better = head[row] == row or value > near[row] or (value == near[row] and other < head[row])
+        first, was_first = other < given, head[row] < given
+        nearer = value > near[row] or (value == near[row] and other < head[row])
+        better = head[row] == row or (first and not was_first) or (first == was_first and nearer)
         if value >= threshold and other != row and better:
             head[row], near[row] = other, value
     return head, near

@@ -55,6 +55,10 @@ class Vectors:
         return int(self.table.shape[1])
 
 
+class NoWords(InputError):
+    """No word of the texts is common enough to learn anything of."""
+
+
 def train(
     batches: Iterable[pl.Series], *, seed: int = 0, dimensions: int = DIMENSIONS, max_words: int = MAX_WORDS, min_count: int = MIN_COUNT, sif: float = SIF
 ) -> Vectors:
@@ -62,7 +66,7 @@ def train(
 
     max_words, min_count   the vocabulary: so many of the commonest words that occur so often; of words as common the first by their letters stay
     Holds 8 bytes a word of text, and 8 bytes for each two words that meet more often than by chance.
-    Raises InputError on knobs out of range and on texts without a word that is common enough.
+    Raises InputError on knobs out of range, NoWords on texts without a word that is common enough.
     """
     if not 2 <= dimensions <= WIDEST or not max_words >= 2 or not min_count >= 1 or not 0 < sif < 1:
         raise InputError(f"dimensions: {dimensions} (2 to {WIDEST}), max_words: {max_words} (from 2), min_count: {min_count} (from 1), sif: {sif} (0 to 1)")
@@ -74,7 +78,7 @@ def train(
     chosen = np.lexsort((spelt.rank("ordinal").to_numpy(), -counts))[:max_words]
     chosen = chosen[counts[chosen] >= min_count]
     if not chosen.size:
-        raise InputError(f"no word occurs {min_count} times in the texts to train on; give more of them")
+        raise NoWords(f"no word occurs {min_count} times in the texts to train on; give more of them")
     numbers = np.full(len(spelt) + 1, NOBODY, np.uint32)
     numbers[chosen] = np.arange(chosen.size, dtype=np.uint32)
     stream = np.where(stream == BORDER, np.uint32(BORDER), numbers[np.minimum(stream, len(spelt))])
