@@ -74,11 +74,8 @@ def find(
     Documents are compared within one value of the column or signal `within`, and with the rows of `against`. Edges are found by Spark when there is a
     session and more than `polars_rows` documents. What is there is not done again, unless `again`, the number of the time that it is forced, is new.
     """
-    for job in jobs:
-        check(name_of(job), job.knobs)
     others = apart(files, against).files if against else ()
-    compared = [[sketch.function, dict(sketch.knobs), sketch.version] for sketch in sketches.of_jobs([(job.path, job.knobs) for job in jobs])]
-    asked = {"jobs": [[job.path, job.knobs, job.version] for job in jobs], "by": compared, **({"within": within} if within else {})}
+    asked = {**_asked(jobs), **({"within": within} if within else {})}
     kept_by = [a.address for file in others for a in file.annotations if against and a.family == against.verdict]
     read = (*_scopes(files, within), *_scopes(others, within), *kept_by, *_families((*files, *others), jobs))
     inputs = digest(*[file.id for file in files], *(f"against {file.id}" for file in others), *read, *filter(None, [again]))
@@ -107,6 +104,17 @@ def find(
         for file, path, at in zip(files, paths, addresses, strict=True)
     }
     return Found(annotations, tuple(os.path.join(files[0].root, path) for path in told["bands"]), told["metrics"])
+
+
+def _asked(jobs: Sequence[Bound]) -> dict[str, Any]:
+    """What an address holds of jobs: their knobs and versions, and the tables that these come to (datasketch may choose other bands one day).
+
+    Raises RecipeError for a knob's value that no job can use.
+    """
+    for job in jobs:
+        check(name_of(job), job.knobs)
+    tables = sketches.of_jobs([(job.path, job.knobs) for job in jobs])
+    return {"jobs": [[job.path, job.knobs, job.version] for job in jobs], "by": [[one.function, dict(one.knobs), one.version] for one in tables]}
 
 
 def apart(files: Sequence[DataFile], against: Against) -> Against:
