@@ -75,8 +75,7 @@ def find(
     """
     ours = {file.id for file in files}
     others = tuple(file for file in against.files if file.id not in ours) if against else ()
-    compared = [[sketch.function, dict(sketch.knobs), sketch.version] for sketch in sketches.of_jobs([(job.path, job.knobs) for job in jobs])]
-    asked = {"jobs": [[job.path, job.knobs, job.version] for job in jobs], "by": compared, **({"within": within} if within else {})}
+    asked = {"jobs": [[job.path, job.knobs, job.version] for job in jobs], "by": _compared_by(jobs), **({"within": within} if within else {})}
     kept_by = [a.address for file in others for a in file.annotations if against and a.family == against.verdict]
     read = (*_scopes(files, within), *_scopes(others, within), *kept_by, *_families((*files, *others), jobs))
     inputs = digest(*[file.id for file in files], *(f"against {file.id}" for file in others), *read, *filter(None, [again]))
@@ -105,6 +104,11 @@ def find(
         for file, path, at in zip(files, paths, addresses, strict=True)
     }
     return Found(annotations, tuple(os.path.join(files[0].root, path) for path in told["bands"]), told["metrics"])
+
+
+def _compared_by(jobs: Sequence[Bound]) -> list[list[Any]]:
+    """What the tables hold that jobs compare documents by: bands that `threshold:` lets a library choose are not among the knobs."""
+    return [[sketch.function, dict(sketch.knobs), sketch.version] for sketch in sketches.of_jobs([(job.path, job.knobs) for job in jobs])]
 
 
 def _scopes(files: Sequence[DataFile], within: str | None) -> list[str]:
