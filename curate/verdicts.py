@@ -76,9 +76,10 @@ def judge(
         workers = 0 if sum(file.rows for file in files) < SMALL else workers
         work = os.path.join(folder, f".{family}-{digest(*addresses)}.work")
         corpus = Corpus(tuple(files), folder, work, spark, workers, progress)
-        corpus.clear()
-        _write(corpus, policy, family, paths, earlier)
-        corpus.clear()
+        try:
+            _write(corpus, policy, family, paths, earlier)
+        finally:
+            corpus.clear()
     columns = tuple((name, str(kind)) for name, kind in keepers.columns(policy, files).items())
     annotations = {
         file.id: Annotation(family, os.path.relpath(path, file.root), at, STAGE, file.rows, columns)

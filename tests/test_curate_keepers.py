@@ -42,7 +42,11 @@ def cut_texts(root: Path, files: Sequence[DataFile], asked: Policy, **hands: Any
     changes = edits(snapshot)
     assert changes["cut"] == ["verdict.cuts"]
     rows = pl.concat([read(file, ["doc_id", "text"], ["verdict"]) for file in judged])
-    rows = rows.with_columns(spans.apply(rows, changes)).filter(pl.col("verdict").struct.field("kept"))
+    rows = rows.filter(pl.col("verdict").struct.field("kept")).with_columns(whole=pl.col("text"))
+    rows = rows.with_columns(spans.apply(rows, changes))
+    for whole, left, said in rows.select("whole", "text", pl.col("verdict").struct.field("cuts")).iter_rows():
+        gone = {place for span in said or () for place in range(span["start"], span["end"])}
+        assert left == "".join(letter for place, letter in enumerate(whole) if place not in gone), "what the verdict says is cut, is cut, and nothing else"
     return dict(rows.select("doc_id", "text").iter_rows())
 
 
