@@ -103,9 +103,13 @@ def commit_killed(root: str, point: str, key: str) -> None:
 
 
 def read_on(root: str, stop: Any, said: Any) -> None:
-    """Open the lake again and again, by headrace and by stock DuckDB, until told to stop; put every inconsistency and error."""
+    """Open the lake again and again, by headrace and by stock DuckDB, until told to stop; put every inconsistency and error.
+
+    It ends by itself after the longest time that a test may take: who was to tell it may have been killed.
+    """
+    ends = time.monotonic() + 900
     opened, last, wrong = 0, 0, []  # type: tuple[int, int, list[str]]
-    while not stop.is_set():
+    while not stop.is_set() and time.monotonic() < ends:
         try:
             with Lake.open(root) as lake:
                 snapshot = lake.snapshot("web")
