@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from catalog.scratch import in_use
+
 log = logging.getLogger(__name__)
 
 SWEPT = ("data", "annotations", "locator")
@@ -38,7 +40,8 @@ class Garbage(NamedTuple):
 def find(root: Path, named: Collection[str], grace: float) -> list[Garbage]:
     """Return the files under the swept folders that are not in `named`, are no receipt about them, and are older than `grace` seconds.
 
-    They come by path. Symlinks are neither followed nor listed: what they point to may lie outside the lake.
+    They come by path. What a search at work has in its scratch folder is none. Symlinks are neither followed nor listed: what they point to may lie
+    outside the lake.
     """
     kept, folders, now = set(named), {os.path.dirname(path) for path in named}, time.time()
     found = []
@@ -49,7 +52,7 @@ def find(root: Path, named: Collection[str], grace: float) -> list[Garbage]:
         except FileNotFoundError:  # a part at work has given it its name
             continue
         age = now - state.st_mtime
-        if relative not in kept and age >= grace and not _is_receipt(relative, kept, folders):
+        if relative not in kept and age >= grace and not _is_receipt(relative, kept, folders) and not in_use(path):
             found.append(Garbage(relative, state.st_size, age))
     return sorted(found)
 

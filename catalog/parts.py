@@ -142,7 +142,7 @@ def _items(paths: Any, knobs: Given, where: str, folder: Path) -> tuple[Any, Giv
     if len(paths) > 1 or knobs:
         raise RecipeError(f"{where}items: a task file says all of itself; name it alone, such as paths: [gsm8k.yaml]")
     task = load("ingest.evals.harness:task")(os.path.normpath(folder / paths[0]), where)
-    return list(task.files), {key: value for key, value in task.knobs.items() if value is not None}
+    return list(map(glob.escape, task.files)), {key: value for key, value in task.knobs.items() if value is not None}
 
 
 def _sources() -> list[str]:
@@ -161,10 +161,16 @@ def _curate(name: str, body: Given, lines: Lines, folder: Path) -> Part:
             raise RecipeError(f"{lines.where('curate', name, 'stages')}two stages write the family {family!r}; give one `family: NAME`")
     dedup = body.get("dedup") or {}
     bound = _jobs(name, dedup, lines)
-    if dedup.get("against") in listed(body["from"]):
+    if dedup.get("against") and _plain(dedup["against"]) in map(_plain, listed(body["from"])):
         at = lines.where("curate", name, "dedup", "against")
         raise RecipeError(f"{at}against: {dedup['against']} is what the part judges; copies in it are found without; append: true lets stand what was kept")
     return Part("curate", name, dict(body), line_of(where), bound=bound, stages=stages)
+
+
+def _plain(name: str) -> str:
+    """A part's name without its section."""
+    section, _, plain = name.partition(".")
+    return plain if section in SECTIONS else name
 
 
 def _jobs(name: str, dedup: Given, lines: Lines) -> tuple[Bound, ...]:

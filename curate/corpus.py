@@ -1,12 +1,7 @@
 """What a job works on: the data files of some snapshots, read in batches that fit a cache, and where its results go."""
 
-import fcntl
-import glob
 import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,6 +10,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from catalog.files import Annotation, DataFile, read
+from catalog.scratch import Scratch, sweep
 from catalog.spark import map_files
 from catalog.tasks import Task, Workers
 
@@ -25,8 +21,6 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 8 << 20
 """Text a batch: its words fit in memory beside those of other workers, and what stages share stays near the core."""
-
-LOCK = ".lock"
 
 POLARS_ROWS = 5_000_000
 """Below this many documents polars finds edges on one machine faster than Spark shuffles them (1.4 s against 20 s at 1M)."""
@@ -88,7 +82,7 @@ class Corpus:
         return sorted(found, key=lambda result: int(result["task"]))
 
     @cached_property
-    def _scratch(self) -> "Scratch":
+    def _scratch(self) -> Scratch:
         return Scratch(self.work)
 
     def scratch(self, name: str) -> str:
@@ -101,41 +95,6 @@ class Corpus:
         if held is not None:
             held.remove()
         sweep(os.path.dirname(os.path.abspath(self.folder)))
-
-
-class Scratch:
-    """A folder of passing files, `work` with a name of its own before the suffix: two runs of one part at once do not meet in it. A lock in it, which
-    the system lets go of when the process ends, however it does, says that somebody is at work."""
-
-    _lock = -1
-
-    def __init__(self, work: str) -> None:
-        stem, suffix = os.path.splitext(work)
-        self.folder = f"{stem}.{uuid.uuid4().hex[:8]}{suffix}"
-        os.makedirs(self.folder)
-        self._lock = os.open(os.path.join(self.folder, LOCK), os.O_CREAT | os.O_RDWR)
-        with suppress(OSError):                              # where nothing can be locked, nothing is swept
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-
-    def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.__del__()
-
-    def __del__(self) -> None:
-        if self._lock >= 0:
-            os.close(self._lock)
-        self._lock = -1
-
-
-def sweep(parent: str) -> None:
-    """Remove the scratch folders of a dataset's runs, folders in `parent`, at which nobody is at work any more."""
-    for folder in glob.glob(os.path.join(glob.escape(parent), "*", "*.work"), include_hidden=True):
-        try:
-            with open(os.path.join(folder, LOCK), "r+") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:                                      # somebody is at work there, or has removed it just now
-            continue
 
 
 def to_dict(file: DataFile) -> dict[str, Any]:

@@ -26,27 +26,31 @@ KEEP = ("none", "first")
 CHOICES = {"preset": PRESETS, "tokens": TOKENS, "keep": KEEP, "by": BY}
 
 
-def _number(low: float, high: float = float("inf"), *, above: bool = False) -> Callable[[Any], bool]:
+MOST = 1 << 30
+"""What a count may be: kernels take 32 bits."""
+
+
+def _number(low: float, high: float, *, above: bool = False) -> Callable[[Any], bool]:
     return lambda value: not isinstance(value, bool) and isinstance(value, int | float) and (low < value if above else low <= value) and value <= high
 
 
 BANDS: dict[str, Limit] = {
     "threshold": (_number(0.1, 0.99), "a Jaccard, .1 to .99, or preset: names the bands"),
-    "ngram": (_number(1), "1 word or more"),
+    "ngram": (_number(1, 1000), "1 to 1,000 words"),
 }
 LINES: dict[str, Limit] = {
-    "documents": (_number(2), "2 or more: what stands in one document is not repeated"),
+    "documents": (_number(2, MOST), "2 or more: what stands in one document is not repeated"),
     "share": (_number(0, 1), "a share of documents, 0 to 1"),
-    "min_words": (_number(0), "0 words or more"),
+    "min_words": (_number(0, MOST), "0 words or more"),
 }
 LIMITS: dict[str, dict[str, Limit]] = {
     "minhash": {**BANDS, "verify": (_number(0, 1), "a Jaccard, 0 (candidates are taken as they are) to 1")},
-    "bloom": {**BANDS, "false_alarms": (lambda value: _number(0, above=True)(value) and value < 1, "a share of documents between 0 and 1")},
-    "forks": {"least": (_number(0, 1, above=True), "a share of a repository's files, above 0"), "files": (_number(1), "1 file or more")},
-    "substring": {"tokens": (_number(2), "2 words or more")},
+    "bloom": {**BANDS, "false_alarms": (lambda value: _number(0, 1, above=True)(value) and value < 1, "a share of documents between 0 and 1")},
+    "forks": {"least": (_number(0, 1, above=True), "a share of a repository's files, above 0"), "files": (_number(1, MOST), "1 file or more")},
+    "substring": {"tokens": (_number(2, MOST), "2 words or more")},
     "lines": LINES,
     "paragraphs": LINES,
-    "semantic": {"threshold": (_number(0, 1, above=True), "a cosine, above 0 and at most 1"), "clusters": (_number(1), "1 or more")},
+    "semantic": {"threshold": (_number(0, 1, above=True), "a cosine, above 0 and at most 1"), "clusters": (_number(1, MOST), "1 or more")},
 }
 """For each knob of a job whether a value will do, and what will, in words. Null stands for what a job chooses itself."""
 
@@ -58,6 +62,8 @@ def check(job: str, knobs: Mapping[str, Any], where: str = "") -> None:
         if value is not None and fits and not fits(value):
             raise RecipeError(f"{where}{job}: {name}: {value!r}; it is {words}")
         if value is not None and not fits and name in CHOICES:
+            if name == "by" and len(set(value)) < len(value):
+                raise RecipeError(f"{where}{job}: by: names {next(one for one in value if value.count(one) > 1)} twice")
             for one in value if name == "by" else [value]:
                 if one not in CHOICES[name]:
                     raise RecipeError(f"{where}{job}: {name}: {one!r}{near(str(one), CHOICES[name])}")

@@ -129,7 +129,7 @@ def _read(file: DataFile, column: str) -> npt.NDArray[np.int8]:
 
 def _owners(corpus: Corpus, paths: list[str], places: Ints, clusters: int | None) -> Ints:
     """Return the clusters in which the vector at each of these places is compared."""
-    count = clusters or (1 if places.size <= WHOLE else round((places.size / 10) ** 0.5))
+    count = min(clusters or (1 if places.size <= WHOLE else round((places.size / 10) ** 0.5)), max(places.size, 1))
     corpus.metrics["vector_clusters"] = count
     if count == 1:
         return np.zeros((places.size, 1), np.int64)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from catalog.files import Annotation, DataFile, Draft, footer, verdict_family
+from catalog.files import Annotation, DataFile, Draft, Snapshot, footer, verdict_family
 from catalog.ids import digest
 from catalog.parts import Part, policy_names
 from catalog.progress import Meter
@@ -84,10 +84,10 @@ def _against(files: Sequence[DataFile], part: Part, work: Work) -> duplicates.Ag
     return duplicates.apart(files, duplicates.Against(other.files, family if judged else None, folder))
 
 
-def _before(part: Part, work: Work) -> tuple[DataFile, ...]:
-    """With `append: true`, the files of the version before with the verdicts on them: what they kept stays."""
+def _before(part: Part, work: Work) -> Snapshot | None:
+    """With `append: true`, the version before: what its verdicts kept stays."""
     head = work.lake.head(part.dataset) if _appends(part) else None
-    return () if head is None else work.lake.snapshot(part.dataset).files
+    return None if head is None else work.lake.snapshot(part.dataset)
 
 
 def _appends(part: Part) -> bool:
@@ -95,9 +95,9 @@ def _appends(part: Part) -> bool:
 
 
 def judged_by(
-    files: Sequence[DataFile], policies: Sequence[Policy], folder: str, before: Sequence[DataFile] = (), **hands: Any
+    files: Sequence[DataFile], policies: Sequence[Policy], folder: str, before: Snapshot | None = None, **hands: Any
 ) -> tuple[tuple[DataFile, ...], list[Judged]]:
-    """Return the files with a verdict family for each policy; without any, every document is kept. What verdicts on `before` kept is no copy."""
+    """Return the files with a verdict family for each policy; without any, every document is kept. What verdicts of `before` kept is no copy."""
     found = []
     for place, policy in enumerate(policies or [None]):
         files, judged = judged_as(files, policy, verdict_family(policy.name if place and policy else None), folder, before, **hands)
@@ -106,10 +106,16 @@ def judged_by(
 
 
 def judged_as(
-    files: Sequence[DataFile], policy: Policy | None, family: str, folder: str, before: Sequence[DataFile] = (), **hands: Any
+    files: Sequence[DataFile], policy: Policy | None, family: str, folder: str, before: Snapshot | None = None, **hands: Any
 ) -> tuple[tuple[DataFile, ...], Judged]:
-    """Return the files with a policy's verdicts as one family, in place of earlier ones; what those of `before` kept is no copy."""
-    stood = {file.id: a for file in before for a in file.annotations if a.family == family}
+    """Return the files with a policy's verdicts as one family, in place of earlier ones; what those of its name in `before` kept is no copy.
+
+    The dataset's own policy, where none had its name before, lets stand what the dataset's own one kept then.
+    """
+    was = {p["name"]: p["family"] for p in before.policies} if before else {}
+    first = verdict_family(None)
+    under = was.get(policy.name if policy else "", first if family == first else None)
+    stood = {file.id: a for file in (before.files if before else ()) for a in file.annotations if a.family == under}
     judged = judge(files, policy, folder, family=family, stood=stood, **hands)
     return attached(files, judged.annotations), judged
 

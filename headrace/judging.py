@@ -75,7 +75,7 @@ def judged_again(lake: Lake, snapshot: Snapshot, policy: Policy) -> Draft:
     key = digest(snapshot.key, "policy", *[p["name"] + p["digest"] for p in policies])
     folder = str(Path(lake.root) / "annotations" / snapshot.dataset / key)
     family = verdict_family(policy.name if policy.name in names[1:] or (names and policy.name not in names) else None)
-    files, _ = judged_as(snapshot.files, policy, family, folder, snapshot.files if append else ())
+    files, _ = judged_as(snapshot.files, policy, family, folder, snapshot if append else None)
     job = new_job(str(lake.root), f"policy-{policy.name}", " ".join(sys.argv[1:]))
     job.mark({f"policy.{policy.name}": "done"}).end("done")
     return Draft(

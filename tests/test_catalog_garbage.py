@@ -10,6 +10,7 @@ from demo_run import headrace
 from catalog import commits
 from catalog.errors import LakeError
 from catalog.lake import Lake
+from catalog.scratch import Scratch
 from tests.catalog_making import age, data_file, draft, gopher
 
 SAYING = "The miller opens the upper sluice before the rain comes and the water turns the wooden wheel, so that we grind the corn of the town number"
@@ -48,6 +49,15 @@ def test_a_receipt_stays_as_long_as_what_it_is_about(lake):
         (lake.root / path).write_text("{}")
     assert {g.path for g in lake.gc(apply=True, grace=0)} == {*gone, "data/web/r1/stray.parquet"}
     assert all((lake.root / path).is_file() for path in kept) and lake.gc(grace=0) == []
+
+
+def test_what_a_search_at_work_passes_on_is_let_be(lake):
+    scratch = Scratch(str(lake.root / "annotations/corpus/r1/dup-1234.json.work"))
+    wanted = Path(scratch.folder) / "pairs.parquet"
+    wanted.write_text("{}")
+    assert lake.gc(apply=True, grace=0) == [] and wanted.is_file()
+    del scratch                                              # the process has ended, its files are left
+    assert [Path(g.path).name for g in lake.gc(apply=True, grace=0)] == [".lock", "pairs.parquet"]
 
 
 def test_what_documents_are_compared_by_stays_beside_the_results(lake):

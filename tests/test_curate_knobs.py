@@ -15,12 +15,14 @@ from curate.knobs import BY, CHOICES, KEEP, LIMITS, TOKENS, check
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("exact", {"by": ["urls"]}, "exact: by: 'urls'; did you mean 'url'?"),
     ("exact", {"by": []}, "exact: by: is empty; name some of text, origin, url"),
+    ("exact", {"by": ["url", "text", "url"]}, "exact: by: names url twice"),
+    ("minhash", {"ngram": 10**23}, f"minhash: ngram: {10**23}; it is 1 to 1,000 words"),
     ("exact", {"tokens": "cod"}, "exact: tokens: 'cod'; did you mean 'code'?"),
     ("minhash", {"preset": "finweb"}, "minhash: preset: 'finweb'; did you mean 'fineweb'?"),
     ("minhash", {"preset": "nemo", "threshold": 0.8}, "minhash: give preset: or threshold:, not both"),
     ("minhash", {"threshold": 1.5}, "minhash: threshold: 1.5; it is a Jaccard, .1 to .99, or preset: names the bands"),
     ("minhash", {"verify": 8}, "minhash: verify: 8; it is a Jaccard, 0 (candidates are taken as they are) to 1"),
-    ("minhash", {"ngram": 0}, "minhash: ngram: 0; it is 1 word or more"),
+    ("minhash", {"ngram": 0}, "minhash: ngram: 0; it is 1 to 1,000 words"),
     ("bloom", {"false_alarms": 1.0}, "bloom: false_alarms: 1.0; it is a share of documents between 0 and 1"),
     ("bloom", {"false_alarms": 0}, "bloom: false_alarms: 0; it is a share of documents between 0 and 1"),
     ("forks", {"least": 0.0}, "forks: least: 0.0; it is a share of a repository's files, above 0"),
@@ -57,7 +59,16 @@ def test_what_jobs_do_by_themselves_is_allowed_and_their_numbers_have_limits() -
     assert not set(DEDUP) & set(_jobs_known()) and BY[0] == "text" and TOKENS[0] == "words" and KEEP[0] == "none"
 
 
-@pytest.mark.parametrize("sources", ["a", "[a, c]"])
+def test_lines_are_counted_within_a_column_that_is_there(tmp_path: Path) -> None:
+    given = "name: r\nseed: 1\nlake: lake\ningest:\n  a: {tables: {paths: [a.jsonl]}}\ncurate:\n  b:\n    from: a\n    dedup:\n"
+    (tmp_path / "r.yaml").write_text(f"{given}      paragraphs: {{within: hots}}\n")
+    with pytest.raises(RecipeError, match=r"r\.yaml:10: paragraphs: within: 'hots' is no column of words; did you mean 'host'\?"):
+        load(tmp_path / "r.yaml")
+    (tmp_path / "r.yaml").write_text(f"{given}      paragraphs: {{within: host}}\n")
+    load(tmp_path / "r.yaml")
+
+
+@pytest.mark.parametrize("sources", ["a", "[ingest.a, c]"])
 def test_a_part_is_not_compared_with_what_it_judges(sources: str, tmp_path: Path) -> None:
     recipe = tmp_path / "r.yaml"
     recipe.write_text(

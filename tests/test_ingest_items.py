@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from catalog.errors import InputError, RecipeError
+from catalog.parts import inputs
 from catalog.recipe import load
 from catalog.stage import Refused
 from ingest import items, tables
@@ -133,6 +134,18 @@ def test_a_task_file_says_where_its_items_are_and_how_they_are_asked(tmp_path: P
         load(tmp_path / "r.yaml")
 
 
+def test_a_task_reads_the_files_that_were_looked_at_and_no_others(tmp_path: Path) -> None:
+    """A name that the pattern of a task file finds is no pattern of its own."""
+    (tmp_path / "*").mkdir()
+    (tmp_path / "far").mkdir()
+    for name in ("*", "far"):
+        written(tmp_path / name / "b.jsonl", ROWS)
+    (tmp_path / "mill.yaml").write_text(TASK.replace("[b.jsonl]", "['[*]/b.jsonl']"), encoding="utf-8")
+    (tmp_path / "r.yaml").write_text("name: r\nseed: 1\nlake: lake\ningest:\n  mill: {items: {paths: [mill.yaml]}, publish_as: bench.mill}\n", encoding="utf-8")
+    (part,) = load(tmp_path / "r.yaml").parts
+    assert inputs(part) == [str(tmp_path / "*" / "b.jsonl")]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -158,6 +171,7 @@ def test_a_task_file_says_where_its_items_are_and_how_they_are_asked(tmp_path: P
         (TASK.replace("[b.jsonl]", "['../*']"), "data_files: '../*' is not in the task file's folder or below"),
         (TASK.replace("[b.jsonl]", "['link*']"), "linked.jsonl' is not in the task file's folder or below"),
         (TASK.replace("[b.jsonl]", "['away/b.jsonl']"), "data_files: 'away/b.jsonl' is not in the task file's folder or below"),
+        (TASK.replace("[b.jsonl]", "[more.paths]"), "more.paths is a list of files"),
         (TASK.replace("data_files: {", "data_dir: .., data_files: {"), "data_dir: '..' is not in the task file's folder or below"),
         (TASK + ANCHORS, "over 100,000 keys and items"),
         ("[1, 2]\n", "is no task file"),
@@ -176,6 +190,7 @@ def test_a_task_file_that_would_run_or_fetch_is_refused(tmp_path: Path, text: st
     (home / "empty.yaml").write_text("{}\n", encoding="utf-8")
     for link, to in (("linked.yaml", "base.yaml"), ("linked.jsonl", "b.jsonl"), ("away", "")):
         (home / link).symlink_to(tmp_path / to)
+    (home / "more.paths").write_text("../b.jsonl\n", encoding="utf-8")
     (home / "bad.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="bad.yaml") as told:
         task(str(home / "bad.yaml"))

@@ -125,6 +125,13 @@ def test_a_policy_applied_leaves_other_verdicts_alone_and_lets_stand_what_stood(
         applied(home, lake, "longest", LONGEST.replace("DESC", "ASC"))
         assert (told(home, lake) == before) is (stays and before["new-1/2"] is None), scope
         (home / "policies/longest.yaml").write_text(LONGEST)
+    said = RECIPE.replace("SCOPE ", "append: true,").replace("NEW", "new-*.jsonl").replace("policy: longest", "policy: [short, longest]")
+    (home / "copies.yaml").write_text(said)
+    again = headrace("run", home / "copies.yaml", "--lake", home / "apply-t", "--take")
+    assert again.code == 0, again.err
+    with Lake.open(home / "apply-t") as opened:
+        kept = [{row["uri"] for row in opened.rows(f"SELECT uri FROM {name}")} for name in ("data.fresh", 'data."fresh/longest"')]
+    assert all("https://new-1.example/2" in one and "https://new-2.example/0" not in one for one in kept), "a policy in another place lets stand what it kept"
 
 
 def test_files_that_are_judged_are_not_frozen_too(home: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from catalog.errors import InputError, RecipeError, near
+from catalog.parts import LISTS
 from catalog.written import Lines, Loader
 
 LOCAL = ("json", "csv", "parquet")
@@ -114,6 +115,8 @@ def _files(said: Row, folder: str) -> list[str]:
     base = _inside(folder, folder, str(kwargs.get("data_dir") or ""), "data_dir")
     asked = [_inside(folder, base, name, "data_files") for name in _names(kwargs["data_files"], said)]
     found = [_inside(folder, base, file, "data_files") for path in asked for file in sorted(glob.glob(path)) or [path]]
+    if listed := [file for file in found if file.endswith(LISTS)]:
+        raise InputError(f"data_files: {listed[0]} is a list of files; name the files themselves")
     if gone := [file for file in found if not os.path.isfile(file)]:
         raise InputError(f"data_files: there is no file {gone[0]}")
     return found
