@@ -86,13 +86,11 @@ def _compared(part: Part, known: Known, lines: Lines) -> None:
     if there is None:
         return
     there |= {stage.family for stage in part.stages}
-    for name in ("lines", "paragraphs"):
-        column = ((part.given.get("dedup") or {}).get(name) or {}).get("within")
-        if column is not None and column not in SCOPES:
+    for name, knobs in (part.given.get("dedup") or {}).items():
+        scope, column = (knobs.get("within"), knobs.get("vectors")) if isinstance(knobs, dict) else (None, None)
+        if scope is not None and scope not in SCOPES:
             where = lines.where("curate", part.name, "dedup", name, "within")
-            raise RecipeError(f"{where}{name}: within: {column!r} is no column of words{near(str(column), SCOPES)}")
-    for name, vectors in (part.given.get("dedup") or {}).items():
-        column = vectors.get("vectors") if isinstance(vectors, dict) else None
+            raise RecipeError(f"{where}{name}: within: {scope!r} is no column of words{near(str(scope), SCOPES)}")
         if column and column.partition(".")[0] not in there:
             raise RecipeError(f"{lines.where('curate', part.name, 'dedup', name, 'vectors')}vectors: {lacking(name, column.partition('.')[0], there)}")
     if within is None:

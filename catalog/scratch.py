@@ -31,12 +31,14 @@ class Scratch:
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.__del__()
+        self.let_go()
 
-    def __del__(self) -> None:
+    def let_go(self) -> None:
         if self._lock >= 0:
             os.close(self._lock)
         self._lock = -1
+
+    __del__ = let_go
 
 
 def sweep(parent: str) -> None:

@@ -74,7 +74,7 @@ def judged_again(lake: Lake, snapshot: Snapshot, policy: Policy) -> Draft:
     policies = [new if name == policy.name else p for name, p in zip(names, snapshot.policies, strict=True)] + ([] if policy.name in names else [new])
     key = digest(snapshot.key, "policy", *[p["name"] + p["digest"] for p in policies])
     folder = str(Path(lake.root) / "annotations" / snapshot.dataset / key)
-    family = verdict_family(policy.name if policy.name in names[1:] or (names and policy.name not in names) else None)
+    family = verdict_family(policy.name if policies[0]["name"] != policy.name else None)
     files, _ = judged_as(snapshot.files, policy, family, folder, snapshot if append else None)
     job = new_job(str(lake.root), f"policy-{policy.name}", " ".join(sys.argv[1:]))
     job.mark({f"policy.{policy.name}": "done"}).end("done")

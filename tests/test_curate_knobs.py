@@ -9,8 +9,8 @@ from catalog.errors import RecipeError
 from catalog.parts import DEDUP, _jobs_known
 from catalog.recipe import load
 from catalog.stage import Bound, find
-from curate import duplicates
-from curate.knobs import BY, CHOICES, KEEP, LIMITS, TOKENS, check
+from curate import duplicates, exact
+from curate.knobs import BY, CHOICES, LIMITS, check
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("exact", {"by": ["urls"]}, "exact: by: 'urls'; did you mean 'url'?"),
@@ -55,8 +55,9 @@ def test_what_jobs_do_by_themselves_is_allowed_and_their_numbers_have_limits() -
         check(job, target.knobs)
         free = {name for name, kind in target.types.items() if kind in ("int", "float", "int | None", "float | None")}
         assert free <= set(LIMITS.get(job, {})), job
-        assert {name for name in target.knobs if name in CHOICES} <= {"preset", "tokens", "keep", "by"}
-    assert not set(DEDUP) & set(_jobs_known()) and BY[0] == "text" and TOKENS[0] == "words" and KEEP[0] == "none"
+        words = {name for name, kind in target.types.items() if "str" in kind} - {"within", "vectors"}
+        assert words <= set(CHOICES), job
+    assert not set(DEDUP) & set(_jobs_known()) and set(BY) == set(exact.BY)
 
 
 def test_lines_are_counted_within_a_column_that_is_there(tmp_path: Path) -> None:
